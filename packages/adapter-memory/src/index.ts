@@ -1,0 +1,1 @@
+export { MemoryAdapter, type Facet, type MemoryAdapterOptions, type MemorySnapshot } from "./adapter.js";

@@ -1,0 +1,36 @@
+import { type Commit, type Outcome, type Turns, applyCommit, checkId } from "@waymark/core/adapter";
+import { type Store, addEntry, copy, entriesOf } from "./store.js";
+
+export function createTurns(store: Store): Turns {
+  function commitOne(commit: Commit): Outcome {
+    const stored = store.sessions.get(commit.id);
+    if (stored?.dirty === true) return { status: "busy" };
+    const applied = applyCommit(stored === undefined ? null : copy(stored), commit);
+    if (applied.write) {
+      store.sessions.set(commit.id, copy(applied.row));
+      for (const entry of applied.entries) addEntry(store, entry);
+    }
+    return applied.outcome;
+  }
+
+  return {
+    async commit(commits) {
+      return commits.map((commit): Outcome => {
+        try {
+          checkId(commit.id, "commit");
+          return commitOne(commit);
+        } catch (error) {
+          return { status: "failed", error };
+        }
+      });
+    },
+
+    async load(id, { last }) {
+      checkId(id, "load");
+      const row = store.sessions.get(id);
+      if (row === undefined) return null;
+      const from = Math.max(row.first, row.last - last + 1);
+      return { row: copy(row), entries: entriesOf(store, id, row.life, from, row.last) };
+    },
+  };
+}

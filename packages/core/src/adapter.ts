@@ -1,0 +1,37 @@
+export type { PersistenceAdapter } from "./contract/adapter.js";
+export type { Expiry, Records, Search, SearchHit, StoredRecord } from "./contract/facets.js";
+export { checkId, utf8Length } from "./contract/id.js";
+export type { Json } from "./contract/json.js";
+export type { MessageRepository, SessionRepository } from "./contract/repositories.js";
+export type { Entry, Filter, Page, SessionRow, Status } from "./contract/row.js";
+export type {
+  Commit,
+  Committed,
+  Expectation,
+  LoadedRow,
+  NewEntry,
+  Outcome,
+  RowChanges,
+  Turns,
+} from "./contract/turns.js";
+export {
+  CapabilityError,
+  StorageError,
+  ValidationError,
+  WaymarkError,
+  isWaymarkError,
+  storageError,
+  type ErrorCode,
+  type ErrorDetails,
+  type StorageCode,
+} from "./errors.js";
+export { type Applied, applyCommit } from "./turn/apply.js";
+export {
+  type FindPosition,
+  checkFind,
+  compareBytes,
+  compareFound,
+  decodeCursor,
+  encodeCursor,
+  matches,
+} from "./contract/find.js";

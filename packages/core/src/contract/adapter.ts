@@ -1,0 +1,30 @@
+import type { Expiry, Records, Search } from "./facets.js";
+import type { MessageRepository, SessionRepository } from "./repositories.js";
+import type { Turns } from "./turns.js";
+
+/**
+ * A database, as core sees it. The two repositories are enough to keep every promise; each facet is something that the
+ * store does better by itself. Facets are final once `initialize` has resolved, and their presence is the declaration.
+ */
+export interface PersistenceAdapter {
+  /** For errors and logs: `postgres`, `file`. */
+  readonly name: string;
+  readonly sessionRepository: SessionRepository;
+  readonly messageRepository: MessageRepository;
+  /** When an acknowledged write survives the end of the process: at once, after `flush`, or never. */
+  readonly durability: "commit" | "flush" | "process";
+  /** The largest commit, in bytes of its JSON; larger ones are refused before anything is sent. */
+  readonly limits: { readonly commitBytes: number };
+  readonly turns?: Turns | undefined;
+  readonly records?: Records | undefined;
+  readonly search?: Search | undefined;
+  readonly expiry?: Expiry | undefined;
+  /** Connects, and creates or checks what the store needs. Safe to call more than once. */
+  initialize?(): Promise<void>;
+  /** Resolves when everything acknowledged so far is durable. */
+  flush?(): Promise<void>;
+  /** Releases what the adapter itself opened; never a client that it was given. */
+  disconnect?(): Promise<void>;
+  /** Reaches the store and says what it found. */
+  describe?(): Promise<{ server: string; schemaVersion: number; writable: boolean }>;
+}

@@ -1,0 +1,36 @@
+import { ValidationError } from "../errors.js";
+
+const maximumBytes = 128;
+const illFormed = /[\0\p{Surrogate}]/u;
+
+/**
+ * Checks an id on every path, loads and queries too: a driver that replaces a lone surrogate would otherwise answer with
+ * another person's session.
+ * @throws `INVALID_ID` unless it is a string of 1 to 128 bytes of UTF-8 without U+0000 and lone surrogates.
+ */
+export function checkId(value: unknown, operation: string, what = "session id"): asserts value is string {
+  const problem = idProblem(value);
+  if (problem === null) return;
+  throw new ValidationError("INVALID_ID", `${operation}: the ${what} ${problem}`, { operation });
+}
+
+function idProblem(value: unknown): string | null {
+  if (typeof value !== "string") return `must be a string, not ${value === null ? "null" : typeof value}`;
+  if (value.length === 0) return "is empty";
+  if (illFormed.test(value)) return "has a U+0000 or a lone surrogate, which stores cannot tell apart";
+  if (value.length > maximumBytes || utf8Length(value) > maximumBytes)
+    return `is longer than ${maximumBytes} bytes of UTF-8`;
+  return null;
+}
+
+/** Bytes of a well-formed string in UTF-8. */
+export function utf8Length(text: string): number {
+  let bytes = text.length;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit < 0x80) continue;
+    // A surrogate pair is two units and four bytes, so each half counts for two.
+    bytes += unit < 0x800 || (unit >= 0xd800 && unit <= 0xdfff) ? 1 : 2;
+  }
+  return bytes;
+}

@@ -1,0 +1,34 @@
+import type { Entry, Filter, Page, SessionRow } from "./row.js";
+
+/**
+ * Keeps session rows. `false` and `null` are answers, not errors: an adapter that is not sure throws. Each method is
+ * atomic for one row and durable, as the adapter declares, before it resolves.
+ */
+export interface SessionRepository {
+  /** Stores a row whose id is free. False: the id is taken (a tombstone takes it too), and nothing was written. */
+  create(row: SessionRow): Promise<boolean>;
+  /** The newest acknowledged row, tombstones included. Null is certain. */
+  findById(id: string): Promise<SessionRow | null>;
+  /** Replaces the whole row if its revision is `seen`; null fields clear. False: it moved or is gone, and nothing was written. */
+  update(row: SessionRow, seen: string): Promise<boolean>;
+  /** Removes the row if its revision is `seen`. False: it moved or is gone. */
+  delete(id: string, seen: string): Promise<boolean>;
+  /**
+   * Rows that match, newest `createdAt` first, then by id ascending. `limit` is 1 to 100. Sees every acknowledged create
+   * and delete. Hides `deleting` unless the filter names it. A cursor that it did not make: `INVALID_ARGUMENT`.
+   */
+  find(filter: Filter, page: { limit: number; cursor?: string }): Promise<Page<SessionRow>>;
+}
+
+/** Keeps entries by key `(sessionId, log, sequence)`. Reads see this adapter's acknowledged inserts at once. */
+export interface MessageRepository {
+  /** Stores entries; a key that exists is left as it is. After a throw some may be stored: the caller repeats. */
+  insert(entries: readonly Entry[]): Promise<void>;
+  /** Entries of one log with `from <= sequence <= to`, ascending; absent keys are left out. Never more than 1,000 are asked for. */
+  findBySessionId(
+    sessionId: string,
+    range: { log: string; from: number; to: number },
+  ): Promise<readonly Entry[]>;
+  /** Removes entries of one log, up to and including `to` where given. Resolves to how many; repeated: 0. */
+  deleteBySessionId(sessionId: string, range: { log: string; to?: number }): Promise<number>;
+}

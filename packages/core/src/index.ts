@@ -1,0 +1,49 @@
+export { Agent, type AgentOptions, type ContextGiven, type RespondOptions } from "./agent/agent.js";
+export type {
+  ModelReply,
+  ModelRequest,
+  OfferedField,
+  OfferedRoute,
+  OfferedStep,
+  Provider,
+  RefusedValue,
+} from "./agent/provider.js";
+export type { Branch, Condition, FieldName, Route, RouteContext, Step } from "./agent/route.js";
+export { TurnNotSavedError, type SaveOptions } from "./agent/turn-not-saved.js";
+export type { PersistenceAdapter } from "./contract/adapter.js";
+export type { Message, Role, StoredMessage, ToolCall } from "./contract/message.js";
+export type { Status } from "./contract/row.js";
+export {
+  CapabilityError,
+  SessionConflictError,
+  StorageError,
+  ValidationError,
+  WaymarkError,
+  errorCodes,
+  isWaymarkError,
+  type ErrorCode,
+  type ErrorDetails,
+  type ValidationIssue,
+} from "./errors.js";
+export { PersistenceManager, type MessageInput, type MessageQuery } from "./persistence/manager.js";
+export type {
+  ConflictPolicy,
+  ManagerOptions,
+  MergeFunction,
+  PersistenceOptions,
+  SavedTurn,
+  TurnInput,
+  WriteOptions,
+} from "./persistence/options.js";
+export type { ChatOptions, SessionHandle } from "./session/handle.js";
+export type { AgentResponse, Usage } from "./session/response.js";
+export { completeRoute, enterRoute, enterStep, mergeCollected } from "./state/helpers.js";
+export type { InferData, Schema } from "./state/schema.js";
+export {
+  createSession,
+  type RouteHistoryEntry,
+  type RouteRef,
+  type SessionMetadata,
+  type SessionState,
+  type StepRef,
+} from "./state/session.js";

@@ -1,0 +1,110 @@
+import type { Json } from "../contract/json.js";
+import type { Message, Role, StoredMessage, ToolCall } from "../contract/message.js";
+import type { Entry } from "../contract/row.js";
+import type { NewEntry } from "../contract/turns.js";
+import { decodeValue } from "../codec/decode.js";
+import { encodeValue } from "../codec/encode.js";
+import { isStorableText, storableText } from "../codec/text.js";
+import { StorageError, ValidationError, type ValidationIssue } from "../errors.js";
+
+const roles: readonly string[] = ["user", "assistant", "system", "tool"] satisfies readonly Role[];
+
+interface Context {
+  readonly operation: string;
+  readonly sessionId: string;
+}
+
+/** Checks messages and makes plain JSON of them. @throws `INVALID_ARGUMENT`, `INVALID_VALUE` */
+export function encodeMessages(
+  messages: readonly Message[],
+  context: Context & { readonly userId: string | null; readonly now: number },
+): NewEntry[] {
+  if (!Array.isArray(messages)) throw invalid(context, [{ path: ["messages"], message: "must be an array" }]);
+  return messages.map((message: Message, index) => encodeMessage(message, index, context));
+}
+
+function encodeMessage(
+  message: Message,
+  index: number,
+  context: Context & { readonly userId: string | null; readonly now: number },
+): NewEntry {
+  const path = ["messages", String(index)];
+  const issues = problems(message, path);
+  if (issues.length > 0) throw invalid(context, issues);
+  const { role, content, route, step, toolCalls, event, createdAt } = message;
+  const body = encodeValue(
+    // A text that no store can hold as it is goes into the body, losslessly; the column keeps a readable copy.
+    { ...(isStorableText(content) ? {} : { content }), route, step, toolCalls, event },
+    { operation: context.operation, sessionId: context.sessionId, path },
+  );
+  return {
+    userId: context.userId,
+    role,
+    content: storableText(content),
+    createdAt: createdAt?.getTime() ?? context.now,
+    body,
+  };
+}
+
+function problems(message: unknown, path: readonly string[]): ValidationIssue[] {
+  if (typeof message !== "object" || message === null) return [{ path, message: "must be an object" }];
+  const issues: ValidationIssue[] = [];
+  const check = (key: string, isRight: (value: unknown) => boolean, wanted: string) => {
+    const value: unknown = Reflect.get(message, key);
+    if (!isRight(value)) issues.push({ path: [...path, key], message: `must be ${wanted}` });
+  };
+  check("role", (value) => typeof value === "string" && roles.includes(value), `one of ${roles.join(", ")}`);
+  check("content", (value) => typeof value === "string", "a string");
+  check("route", isOptional("string"), "a string");
+  check("step", isOptional("string"), "a string");
+  check("toolCalls", (value) => value === undefined || Array.isArray(value), "an array");
+  check("createdAt", isOptionalDate, "a valid Date");
+  return issues;
+}
+
+function isOptional(type: "string"): (value: unknown) => boolean {
+  return (value) => value === undefined || typeof value === type;
+}
+
+function isOptionalDate(value: unknown): boolean {
+  return value === undefined || (value instanceof Date && !Number.isNaN(value.getTime()));
+}
+
+function invalid({ operation, sessionId }: Context, issues: readonly ValidationIssue[]): ValidationError {
+  const list = issues.map(({ path, message }) => `${path.join(".")} ${message}`).join("; ");
+  return new ValidationError("INVALID_ARGUMENT", `${operation}: ${list}`, { operation, sessionId, issues });
+}
+
+/** The part of a message that counts when a retry is told from another use of its operation id. */
+export function contentsOf({ role, content, body }: NewEntry): Json {
+  return [role, content, body];
+}
+
+/** @throws `STORAGE_DAMAGED` */
+export function decodeMessage(entry: Entry, context: Context): StoredMessage {
+  const body = decodeValue(entry.body, context);
+  if (typeof body !== "object" || body === null || !isRole(entry.role)) {
+    throw new StorageError(
+      "STORAGE_DAMAGED",
+      `message ${entry.sequence} does not read back as it was written`,
+      context,
+    );
+  }
+  const fields: Partial<
+    Record<"content" | "route" | "step", string> & { toolCalls: ToolCall[]; event: unknown }
+  > = body;
+  return {
+    role: entry.role,
+    content: fields.content ?? entry.content,
+    createdAt: new Date(entry.createdAt),
+    sequence: entry.sequence,
+    ...("route" in fields ? { route: fields.route } : {}),
+    ...("step" in fields ? { step: fields.step } : {}),
+    ...("toolCalls" in fields ? { toolCalls: fields.toolCalls } : {}),
+    ...("event" in fields ? { event: fields.event } : {}),
+  };
+}
+
+function isRole(value: string): value is Role {
+  return roles.includes(value);
+}

@@ -1,0 +1,121 @@
+import { decodeValue, type DecodeContext } from "../codec/decode.js";
+import { encodeValue } from "../codec/encode.js";
+import { isPlainObject } from "../codec/kind.js";
+import type { Json } from "../contract/json.js";
+import { StorageError, ValidationError, type ValidationIssue } from "../errors.js";
+import type { SessionState } from "./session.js";
+import { isCount, isStateShape, isVisibleRanges, type StateParts, type VisibleRanges } from "./shape.js";
+
+/** What the stored state has beside the session object. */
+export interface StateExtras {
+  /** How many entries of the route history are older than those of the state. Default: 0. */
+  readonly historyBefore?: number | undefined;
+  /** Absent: all messages. */
+  readonly visible?: VisibleRanges | undefined;
+}
+
+/** A stored state, read back. Its times, id and version are in the row, not here. */
+export interface DecodedState<TData> {
+  readonly state: StateParts<TData>;
+  readonly historyBefore: number;
+  readonly visible: VisibleRanges | undefined;
+}
+
+/** Kept in columns of the row. */
+const rowTimes: ReadonlySet<string> = new Set(["createdAt", "updatedAt"]);
+const stateKeys = ["data", "dataByRoute", "routeHistory", "currentRoute", "currentStep", "metadata"] as const;
+const sessionKeys: ReadonlySet<unknown> = new Set([...stateKeys, "id", "version"]);
+const storedKeys: ReadonlySet<string> = new Set([...stateKeys, "historyBefore", "visible"]);
+
+/**
+ * A session as the plain JSON of its row. `id`, `version` and the two times of the metadata are left out: the row has them.
+ * @throws ValidationError `INVALID_STATE` naming each part that is not of its type or would be lost, `INVALID_VALUE` and
+ * `COMMIT_TOO_LARGE` as `encodeValue`.
+ */
+export function encodeState<TData>(
+  session: SessionState<TData>,
+  context: DecodeContext,
+  extras: StateExtras = {},
+): Json {
+  const issues: ValidationIssue[] = [];
+  checkSession(session, issues);
+  const { historyBefore = 0, visible } = extras;
+  if (!isCount(historyBefore))
+    issues.push({ path: ["historyBefore"], message: "must be a whole number from 0" });
+  if (visible !== undefined && !isVisibleRanges(visible)) {
+    issues.push({ path: ["visible"], message: "must be ascending ranges of sequences" });
+  }
+  if (issues.length > 0) throw invalidState(issues, context);
+
+  const { operation, sessionId = session.id } = context;
+  const part = (name: (typeof stateKeys)[number], omit?: ReadonlySet<string>) =>
+    encodeValue(session[name], { operation, sessionId, path: [name], omit });
+  const metadata = session.metadata === undefined ? {} : part("metadata", rowTimes);
+  return {
+    data: part("data"),
+    dataByRoute: part("dataByRoute"),
+    routeHistory: part("routeHistory"),
+    historyBefore,
+    ...(session.currentRoute === undefined ? {} : { currentRoute: part("currentRoute") }),
+    ...(session.currentStep === undefined ? {} : { currentStep: part("currentStep") }),
+    ...(isEmpty(metadata) ? {} : { metadata }),
+    ...(visible === undefined ? {} : { visible: visible.map(([from, to]) => [from, to]) }),
+  };
+}
+
+/**
+ * The inverse of {@link encodeState}.
+ * @throws StorageError `STORAGE_DAMAGED` when the JSON is not of its making.
+ */
+export function decodeState<TData>(json: Json, context: DecodeContext): DecodedState<TData> {
+  const stored = decodeValue(json, context);
+  const issues: ValidationIssue[] = [];
+  if (!isPlainObject(stored)) throw damagedState(["the whole"], context);
+  const hasUnknown = Object.keys(stored).some((key) => !storedKeys.has(key));
+  if (hasUnknown) throw damagedState(["a part that this version does not know"], context);
+  const { historyBefore, visible, ...state } = stored;
+  if (!isCount(historyBefore)) throw damagedState(["historyBefore"], context);
+  if (visible !== undefined && !isVisibleRanges(visible)) throw damagedState(["visible"], context);
+  if (!isStateShape<TData>(state, issues))
+    throw damagedState(
+      issues.map((issue) => issue.path[0]),
+      context,
+    );
+  return { state, historyBefore, visible };
+}
+
+function checkSession(session: unknown, issues: ValidationIssue[]): void {
+  if (!isPlainObject(session)) {
+    issues.push({ path: [], message: "a session must be a plain object, such as `createSession()` gives" });
+    return;
+  }
+  isStateShape(session, issues);
+  for (const name of ["id", "version"]) {
+    const value = session[name];
+    if (value !== undefined && typeof value !== "string")
+      issues.push({ path: [name], message: "must be a string or undefined" });
+  }
+  for (const key of Reflect.ownKeys(session)) {
+    if (sessionKeys.has(key) || Reflect.get(session, key) === undefined) continue;
+    const message = "is not a part of a session and would be lost; keep it in `data` or `metadata`";
+    issues.push({ path: [String(key)], message });
+  }
+}
+
+function invalidState(issues: readonly ValidationIssue[], context: DecodeContext): ValidationError {
+  const [first] = issues;
+  const where = first === undefined || first.path.length === 0 ? "" : `\`${first.path.join(".")}\` `;
+  const more = issues.length > 1 ? ` (and ${issues.length - 1} more, see \`issues\`)` : "";
+  const message = `${context.operation}: ${where}${first?.message ?? ""}${more}`;
+  return new ValidationError("INVALID_STATE", message, { ...context, issues });
+}
+
+function damagedState(parts: readonly (string | undefined)[], context: DecodeContext): StorageError {
+  const names = [...new Set(parts)].join(", ");
+  const message = `${context.operation}: the stored state is not one in: ${names}; it was left as it is`;
+  return new StorageError("STORAGE_DAMAGED", message, context);
+}
+
+function isEmpty(json: Json): boolean {
+  return typeof json === "object" && json !== null && Object.keys(json).length === 0;
+}

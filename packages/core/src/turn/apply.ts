@@ -1,0 +1,159 @@
+import type { Entry, SessionRow } from "../contract/row.js";
+import type { Commit, Committed, Outcome } from "../contract/turns.js";
+import { type Operation, type System, emptySystem, historyLog, operationWindow, systemOf } from "./system.js";
+
+/** What a commit makes of a row: nothing but an answer, or the row and entries to be stored together. */
+export type Applied =
+  | { readonly write: false; readonly outcome: Outcome }
+  | {
+      readonly write: true;
+      readonly outcome: Committed;
+      readonly row: SessionRow;
+      readonly entries: readonly Entry[];
+    };
+
+/**
+ * The rules of a turn, as one pure function: the row as it is now and a commit give the answer and, where it is to be
+ * written, the next row with its entries. The caller makes the write conditional on the row that it passed in: by a
+ * compare-and-set on `revision`, or under a lock of the store.
+ */
+export function applyCommit(row: SessionRow | null, commit: Commit): Applied {
+  if (commit.expect.kind === "create") return row === null ? create(commit) : exists(row, commit);
+  if (row === null || row.status === "deleting" || isForeign(row, commit) || isOtherLife(row, commit)) {
+    return refuse({ status: "absent" });
+  }
+  const system = systemOf(row);
+  const known = replay(row, system, commit);
+  if (known !== null) return known;
+  if (isForgotten(row, system, commit)) return refuse({ status: "unknown", version: row.version });
+  if (isStale(row, commit)) return refuse({ status: "conflict", version: row.version });
+  if (row.status !== "active" && commit.reopen !== true)
+    return refuse({ status: "closed", rowStatus: row.status });
+  return advance(row, system, commit);
+}
+
+function refuse(outcome: Outcome): Applied {
+  return { write: false, outcome };
+}
+
+function isForeign(row: SessionRow, commit: Commit): boolean {
+  return commit.owner !== undefined && row.userId !== null && row.userId !== commit.owner;
+}
+
+/** A version names the life that it belongs to: a session made again under its id is another session. */
+function isOtherLife(row: SessionRow, { expect }: Commit): boolean {
+  return expect.kind === "version" && !expect.version.startsWith(`${row.life}.`);
+}
+
+function exists(row: SessionRow, commit: Commit): Applied {
+  // A tombstone takes the id until its delete is finished, which is core's to do.
+  if (row.status === "deleting") return refuse({ status: "busy" });
+  if (isForeign(row, commit)) return refuse({ status: "exists" });
+  return replay(row, systemOf(row), commit) ?? refuse({ status: "exists" });
+}
+
+function replay(row: SessionRow, system: System, commit: Commit): Applied | null {
+  const known = system.operations.find((operation) => operation.id === commit.operation.id);
+  if (known === undefined) return null;
+  if (known.digest !== commit.operation.digest) return refuse({ status: "mismatch" });
+  const { version, first, last, at } = known;
+  return refuse({ status: "replayed", life: row.life, version, first, last, at, operations: system.count });
+}
+
+function isStale(row: SessionRow, { expect }: Commit): boolean {
+  if (expect.kind !== "version") return false;
+  return row.version !== expect.version || (expect.last !== undefined && row.last !== expect.last);
+}
+
+/**
+ * The operation is not among those that the row remembers. Whether it was applied all the same, and forgotten since, can
+ * only be excluded: by a memory that reaches back to when it was first tried, or by the version that it would have moved.
+ */
+function isForgotten(row: SessionRow, system: System, { retry, expect, set }: Commit): boolean {
+  if (retry === undefined) return false;
+  const remembersFrom = system.count - system.operations.length;
+  if (remembersFrom === 0 || (retry.since !== null && retry.since >= remembersFrom)) return false;
+  if (expect.kind !== "version" || set.state === undefined) return true;
+  const { version } = expect;
+  return (
+    row.version !== version &&
+    !system.operations.some((other) => other.from === version && other.version !== version)
+  );
+}
+
+function create(commit: Commit): Applied {
+  const { expect } = commit;
+  if (expect.kind !== "create") return refuse({ status: "absent" });
+  const blank: SessionRow = {
+    id: commit.id,
+    life: expect.life,
+    revision: "",
+    version: `${expect.life}.0`,
+    userId: null,
+    agentName: null,
+    status: "active",
+    first: 1,
+    last: 0,
+    lastMessageAt: null,
+    createdAt: expect.createdAt,
+    updatedAt: commit.at,
+    completedAt: null,
+    expiresAt: null,
+    route: null,
+    step: null,
+    state: {},
+    dirty: false,
+    system: emptySystem,
+  };
+  return advance(blank, emptySystem, commit);
+}
+
+function advance(row: SessionRow, system: System, commit: Commit): Applied {
+  const version =
+    commit.set.state === undefined && commit.expect.kind !== "create" ? row.version : nextVersion(row);
+  const first = row.last + 1;
+  const last = row.last + commit.messages.length;
+  const operation: Operation = {
+    ...commit.operation,
+    from: row.version,
+    version,
+    first,
+    last,
+    at: commit.at,
+  };
+  const count = system.count + 1;
+  const next: System = {
+    pending: [],
+    operations: [...system.operations.slice(1 - operationWindow), operation],
+    count,
+  };
+  const entries: Entry[] = commit.messages.map((message, index) => ({
+    ...message,
+    sessionId: row.id,
+    log: row.life,
+    sequence: first + index,
+  }));
+  for (const entry of commit.history)
+    entries.push({ ...entry, sessionId: row.id, log: historyLog(row.life) });
+  return {
+    write: true,
+    outcome: { status: "committed", life: row.life, version, first, last, at: commit.at, operations: count },
+    row: {
+      ...row,
+      ...commit.set,
+      revision: commit.revision,
+      version,
+      last,
+      lastMessageAt: commit.messages.at(-1)?.createdAt ?? row.lastMessageAt,
+      updatedAt: commit.at,
+      dirty: false,
+      system: next,
+    },
+    entries,
+  };
+}
+
+function nextVersion(row: SessionRow): string {
+  const number = Number(row.version.slice(row.life.length + 1));
+  return `${row.life}.${number + 1}`;
+}

@@ -1,0 +1,30 @@
+/** What the rules need of the outside world; tests and the model checker bring their own. */
+export interface TurnEnvironment {
+  /** Milliseconds. */
+  now(): number;
+  /** A random name: of a life, a revision or an operation. Never the same twice. */
+  newId(): string;
+  /** Waits before the given retry (from 1); random, so that writers who met do not meet again. */
+  pause(retry: number): Promise<void>;
+  /** Work that goes on after the answer; a serverless host keeps the process alive for it. */
+  waitUntil(work: Promise<unknown>): void;
+}
+
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/** 96 random bits as 16 characters that are plain in a key, a file name and a URL. */
+export function randomId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  let id = "";
+  for (const byte of bytes) id += alphabet.charAt(byte & 63);
+  return id;
+}
+
+/** The real clock and real randomness. Pauses grow from about 2 ms to at most 100 ms. */
+export const systemEnvironment: TurnEnvironment = {
+  now: () => Date.now(),
+  newId: randomId,
+  pause: (retry) =>
+    new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(100, 2 ** Math.min(retry, 7)))),
+  waitUntil: () => {},
+};

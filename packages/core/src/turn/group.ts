@@ -1,0 +1,95 @@
+import type { Commit, Outcome, Turns } from "../contract/turns.js";
+import { isWaymarkError, storageError } from "../errors.js";
+
+/** Sends commits to a store that takes whole turns; those that arrive while a write is on its way travel together. */
+export interface Group {
+  /**
+   * Resolves with the outcome of this commit alone. Rejects with the store's error where it gave no answer to it.
+   * @param since how many operations the row is known to have had before, null where nobody knows.
+   */
+  submit(commit: Commit, since: number | null): Promise<Outcome>;
+}
+
+interface Waiting {
+  readonly commit: Commit;
+  readonly since: number | null;
+  resolve(outcome: Outcome): void;
+  reject(error: unknown): void;
+}
+
+/** Enough to fill a statement; more only makes everybody in it wait longer. */
+const largestGroup = 64;
+
+/**
+ * Group commit without a timer: a lone caller is sent at once, and what arrives while a write is under way makes up the
+ * next one. Two writes may be under way, so that one that has to wait does not hold up everybody.
+ */
+export function createGroup(turns: Turns): Group {
+  const waiting: Waiting[] = [];
+  const underWay = new Set<string>();
+  let writes = 0;
+
+  function submit(commit: Commit, since: number | null): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
+      waiting.push({ commit, since, resolve, reject });
+      send();
+    });
+  }
+
+  function send(): void {
+    while (writes < 2 && waiting.length > 0) {
+      const group = take();
+      if (group.length === 0) return;
+      writes++;
+      void write(group).finally(() => {
+        writes--;
+        for (const { commit } of group) underWay.delete(commit.id);
+        send();
+      });
+    }
+  }
+
+  /** At most one commit a session: the same row twice in one statement is written once, silently. */
+  function take(): Waiting[] {
+    const group: Waiting[] = [];
+    for (let i = 0; i < waiting.length && group.length < largestGroup;) {
+      const next = waiting[i];
+      if (next === undefined || underWay.has(next.commit.id)) {
+        i++;
+        continue;
+      }
+      underWay.add(next.commit.id);
+      group.push(next);
+      waiting.splice(i, 1);
+    }
+    return group;
+  }
+
+  async function write(group: readonly Waiting[]): Promise<void> {
+    try {
+      const outcomes = await turns.commit(group.map(({ commit }) => commit));
+      group.forEach((one, index) => settle(one, outcomes[index]));
+    } catch (error) {
+      const [one, ...others] = group;
+      if (one !== undefined && others.length === 0) return settle(one, { status: "failed", error });
+      // One bad neighbour fails a whole statement: each goes again by itself. Where there was no answer at all, it may have
+      // been stored, and its operation id tells.
+      const isOpen = isWaymarkError(error) && error.retryable;
+      for (const one of group)
+        await write([isOpen ? { ...one, commit: asRetry(one.commit, one.since) } : one]);
+    }
+  }
+
+  return { submit };
+}
+
+/** The same commit, sent again after a try that may have been stored. */
+export function asRetry(commit: Commit, since: number | null): Commit {
+  return { ...commit, retry: commit.retry ?? { since } };
+}
+
+function settle({ commit, resolve, reject }: Waiting, outcome: Outcome | undefined): void {
+  if (outcome !== undefined && outcome.status !== "failed") return resolve(outcome);
+  const error = outcome?.error ?? new TypeError("the store answered fewer commits than it was given");
+  reject(storageError(error, { operation: "commit", sessionId: commit.id }));
+}

@@ -1,0 +1,299 @@
+import type { PersistenceAdapter } from "../contract/adapter.js";
+import type { Entry, SessionRow } from "../contract/row.js";
+import type { Commit, Outcome } from "../contract/turns.js";
+import { storageError } from "../errors.js";
+import { applyCommit } from "./apply.js";
+import type { TurnEnvironment } from "./environment.js";
+import { type Merged, loadMerged } from "./merge.js";
+import { type Patience, checkPatience } from "./patience.js";
+import { emptySystem, historyLog, systemOf } from "./system.js";
+import type { Range } from "./visible.js";
+
+/** A row that this process wrote or read last, with the delivery of its pending entries. */
+interface Held {
+  readonly row: SessionRow;
+  /** Present where this process has begun to insert the row's pending entries; resolves to whether they are in. */
+  readonly delivered?: Promise<boolean>;
+}
+
+/**
+ * Whole turns on a store that writes one row at a time. A turn is committed in the session row, which carries its entries
+ * as `pending`, and is delivered from there: each sequence `first..last` is always in the message repository or in
+ * `pending`, and a reader merges the two.
+ */
+export interface Outbox {
+  commit(commit: Commit, patience: Patience): Promise<Outcome>;
+  /** The row, unless it is gone or a tombstone. */
+  findRow(id: string): Promise<SessionRow | null>;
+  /** Entries in the ranges that `choose` picks of a row, and that row. Null: no such session. */
+  load(id: string, choose: (row: SessionRow) => readonly Range[]): Promise<Merged | null>;
+  /** Removes the session of `owner`; finishes a delete that was begun. False: there was none. */
+  delete(id: string, owner: string | undefined, patience: Patience): Promise<boolean>;
+  /** Removes the session if it still has the revision `seen`. False: a turn won. */
+  prune(row: SessionRow): Promise<boolean>;
+  /** Delivers what the row holds, or finishes its delete. */
+  drain(id: string, patience: Patience): Promise<void>;
+  /** Resolves when everything that this process committed is delivered, and what it wrote into ended lives is removed. */
+  flush(): Promise<void>;
+}
+
+/** False: the store refused. An error: it gave no answer, so the write may have happened or happen yet. */
+type Answer = boolean | { readonly error: unknown };
+
+/** Enough for the sessions that one process serves at a time; a row that is not held costs one more read. */
+const rowsHeld = 500;
+
+export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvironment): Outbox {
+  const { sessionRepository: sessions, messageRepository: messages } = adapter;
+  const held = new Map<string, Held>();
+  /** Logs that this process wrote into without having seen since that their life goes on. */
+  const unproven = new Map<string, { readonly id: string; readonly life: string }>();
+
+  function hold(id: string, next: Held): void {
+    held.delete(id);
+    held.set(id, next);
+    if (held.size <= rowsHeld) return;
+    for (const [oldest, { row, delivered }] of held) {
+      held.delete(oldest);
+      // What fails here is still listed as unproven, and tried again by `flush`.
+      const proof = Promise.resolve(delivered).then(() => prove(row.id, row.life));
+      environment.waitUntil(proof.catch(() => {}));
+      return;
+    }
+  }
+
+  async function insert(row: SessionRow, entries: readonly Entry[]): Promise<void> {
+    if (entries.length === 0) return;
+    unproven.set(`${row.life} ${row.id}`, { id: row.id, life: row.life });
+    await messages.insert(entries);
+  }
+
+  /** An insert may land after a delete: never visible, but data. Where the life is over, its log goes. */
+  async function prove(id: string, life: string): Promise<void> {
+    if (!unproven.has(`${life} ${id}`)) return;
+    const row = await sessions.findById(id);
+    if (row === null || row.life !== life || row.status === "deleting") await removeLogs(id, life);
+    unproven.delete(`${life} ${id}`);
+  }
+
+  async function removeLogs(id: string, life: string): Promise<void> {
+    await messages.deleteBySessionId(id, { log: life });
+    await messages.deleteBySessionId(id, { log: historyLog(life) });
+  }
+
+  /** Makes sure that what the row holds is in the message repository. */
+  async function deliver({ row, delivered }: Held): Promise<void> {
+    const { pending } = systemOf(row);
+    if (pending.length === 0 || (delivered !== undefined && (await delivered))) return;
+    await insert(row, pending);
+  }
+
+  async function commit(commit: Commit, patience: Patience): Promise<Outcome> {
+    if (commit.expect.kind === "create") return create(commit, commit.expect.createdAt, patience);
+    let now = held.get(commit.id) ?? null;
+    // What this process holds may be old: only a row that was read in this call can refuse.
+    let isRead = now === null;
+    if (now === null) now = await read(commit.id);
+    let tried: { readonly life: string; readonly answer: Answer } | null = null;
+    let attempt = commit;
+    for (let retry = 1; ; retry++) {
+      const row: SessionRow | null =
+        now === null || (tried !== null && tried.life !== now.row.life) ? null : now.row;
+      const applied = applyCommit(row, attempt);
+      if (!applied.write) {
+        if (isRead || applied.outcome.status === "replayed") {
+          if (row === null && tried !== null) await prove(commit.id, tried.life);
+          return applied.outcome;
+        }
+      } else if (now !== null) {
+        if (tried !== null) goOn(patience, commit.id, tried.answer);
+        await deliver(now);
+        const { revision, life } = now.row;
+        const next = withPending(applied.row, applied.entries);
+        const answer = await ask(() => sessions.update(next, revision));
+        if (answer === true) {
+          acknowledge(next, applied.entries);
+          return applied.outcome;
+        }
+        // A refused try on a row of an earlier life was made too late: it says nothing of the life that there is now.
+        if (isRead || answer !== false) {
+          tried = { life, answer };
+          // Not applied up to this row: that much is known, whatever becomes of the try.
+          attempt = { ...attempt, retry: { since: systemOf(now.row).count } };
+        }
+        if (isRead) await environment.pause(retry);
+      }
+      now = await read(commit.id);
+      isRead = true;
+    }
+  }
+
+  async function create(commit: Commit, createdAt: number, patience: Patience): Promise<Outcome> {
+    for (let retry = 1; ; retry++) {
+      // A try whose answer was lost may land later: the next one must not be taken for it.
+      const life = environment.newId();
+      const applied = applyCommit(null, { ...commit, expect: { kind: "create", life, createdAt } });
+      if (!applied.write) return applied.outcome;
+      const next = withPending(applied.row, applied.entries);
+      const answer = await ask(() => sessions.create(next));
+      if (answer === true) {
+        acknowledge(next, applied.entries);
+        return applied.outcome;
+      }
+      const found = await read(commit.id);
+      if (found !== null && found.row.status !== "deleting") return applyCommit(found.row, commit).outcome;
+      if (found !== null) await finishDelete(found.row);
+      goOn(patience, commit.id, answer);
+      await environment.pause(retry);
+    }
+  }
+
+  async function ask(write: () => Promise<boolean>): Promise<Answer> {
+    try {
+      return await write();
+    } catch (error) {
+      return { error };
+    }
+  }
+
+  /** Whether to try again; a store that gave no answer is the better reason not to. */
+  function goOn(patience: Patience, sessionId: string, answer: Answer): void {
+    try {
+      checkPatience(patience, environment.now(), sessionId);
+    } catch (impatience) {
+      throw typeof answer === "object"
+        ? storageError(answer.error, { operation: "commit", sessionId })
+        : impatience;
+    }
+  }
+
+  function withPending(row: SessionRow, entries: readonly Entry[]): SessionRow {
+    if (entries.length === 0) return row;
+    return { ...row, dirty: true, system: { ...systemOf(row), pending: entries } };
+  }
+
+  /** The commit point has passed. The entries are inserted in the background: every reader merges them meanwhile. */
+  function acknowledge(row: SessionRow, entries: readonly Entry[]): void {
+    unproven.delete(`${row.life} ${row.id}`);
+    if (entries.length === 0) return hold(row.id, { row });
+    const delivered = insert(row, entries).then(
+      () => true,
+      () => false,
+    );
+    environment.waitUntil(delivered);
+    hold(row.id, { row, delivered });
+  }
+
+  async function read(id: string): Promise<Held | null> {
+    const before = held.get(id);
+    const row = await sessions.findById(id);
+    if (row === null) {
+      held.delete(id);
+      return null;
+    }
+    // The delivery belongs to the row that was committed here, and to no other.
+    const next =
+      before?.delivered !== undefined && before.row.revision === row.revision
+        ? { row, delivered: before.delivered }
+        : { row };
+    hold(id, next);
+    return next;
+  }
+
+  async function findRow(id: string): Promise<SessionRow | null> {
+    const now = await read(id);
+    return now === null || now.row.status === "deleting" ? null : now.row;
+  }
+
+  async function remove(id: string, owner: string | undefined, patience: Patience): Promise<boolean> {
+    for (let retry = 1, begun: string | null = null; ; retry++) {
+      const now = await read(id);
+      if (now === null || (begun !== null && now.row.life !== begun)) return begun !== null;
+      if (owner !== undefined && now.row.userId !== null && now.row.userId !== owner) return false;
+      if (now.row.status === "deleting") {
+        await finishDelete(now.row);
+        // A tombstone of somebody else is a delete that was answered, or never will be: this call was not the one.
+        return begun !== null;
+      }
+      begun = now.row.life;
+      const answer = await bury(now.row);
+      if (answer === true) return true;
+      goOn(patience, id, answer);
+      await environment.pause(retry);
+    }
+  }
+
+  async function bury(row: SessionRow): Promise<Answer> {
+    const tombstone: SessionRow = {
+      ...row,
+      revision: environment.newId(),
+      status: "deleting",
+      route: null,
+      step: null,
+      state: null,
+      dirty: false,
+      system: emptySystem,
+      updatedAt: environment.now(),
+    };
+    const answer = await ask(() => sessions.update(tombstone, row.revision));
+    if (answer === true) await finishDelete(tombstone);
+    return answer;
+  }
+
+  async function prune(row: SessionRow): Promise<boolean> {
+    const answer = await bury(row);
+    if (typeof answer === "boolean") return answer;
+    throw storageError(answer.error, { operation: "prune", sessionId: row.id });
+  }
+
+  /** The messages first, and the tombstone only when they are gone: a crash in between is finished by the next delete. */
+  async function finishDelete(tombstone: SessionRow): Promise<void> {
+    const mine = held.get(tombstone.id);
+    if (mine?.row.life === tombstone.life) await mine.delivered;
+    held.delete(tombstone.id);
+    await removeLogs(tombstone.id, tombstone.life);
+    await sessions.delete(tombstone.id, tombstone.revision);
+    unproven.delete(`${tombstone.life} ${tombstone.id}`);
+  }
+
+  async function drain(id: string, patience: Patience): Promise<void> {
+    for (let retry = 1; ; retry++) {
+      const now = await read(id);
+      if (now === null) return;
+      if (now.row.status === "deleting") return finishDelete(now.row);
+      const system = systemOf(now.row);
+      if (!now.row.dirty) return;
+      await deliver(now);
+      const clean: SessionRow = {
+        ...now.row,
+        revision: environment.newId(),
+        dirty: false,
+        system: { ...system, pending: [] },
+      };
+      const answer = await ask(() => sessions.update(clean, now.row.revision));
+      if (answer === true) return acknowledge(clean, []);
+      goOn(patience, id, answer);
+      await environment.pause(retry);
+    }
+  }
+
+  async function flush(): Promise<void> {
+    for (const now of [...held.values()]) {
+      if (now.delivered === undefined) continue;
+      await deliver(now);
+      const latest = held.get(now.row.id);
+      if (latest === now) held.set(now.row.id, { row: now.row, delivered: Promise.resolve(true) });
+    }
+    for (const { id, life } of [...unproven.values()]) await prove(id, life);
+  }
+
+  return {
+    commit,
+    findRow,
+    load: (id, choose) => loadMerged(messages, () => findRow(id), choose),
+    delete: remove,
+    prune,
+    drain,
+    flush,
+  };
+}

@@ -1,0 +1,26 @@
+import { WaymarkError } from "../errors.js";
+
+/** How long one call goes on trying among other writers. */
+export interface Patience {
+  /** Milliseconds of the environment's clock. */
+  readonly deadline: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** @throws `ABORTED` or `SESSION_BUSY` when a further try is not wanted. Nothing of this call is written then. */
+export function checkPatience({ deadline, signal }: Patience, now: number, sessionId: string): void {
+  const details = { operation: "commit", sessionId };
+  if (signal?.aborted === true) {
+    throw new WaymarkError("ABORTED", "the signal was aborted before the turn was stored", {
+      ...details,
+      cause: signal.reason,
+    });
+  }
+  if (now >= deadline) {
+    throw new WaymarkError(
+      "SESSION_BUSY",
+      "other writers kept the session busy until the deadline; nothing was written",
+      details,
+    );
+  }
+}

@@ -1,0 +1,134 @@
+import { digest } from "../codec/digest.js";
+import { jsonEqual } from "../codec/equal.js";
+import { storableText } from "../codec/text.js";
+import type { Json } from "../contract/json.js";
+import type { Commit, NewEntry, RowChanges } from "../contract/turns.js";
+import { ValidationError } from "../errors.js";
+import { isObject } from "./rebase.js";
+import { jsonBytes } from "./size.js";
+
+/** What the store held when the state that is now to be saved was read or last saved. */
+export interface Base {
+  readonly version: string;
+  /** The state as it was stored. */
+  readonly state: Json;
+  /** How many operations the row had had; null where that is not known. */
+  readonly operations: number | null;
+}
+
+/** Everything that one exchange changes, encoded. */
+export interface TurnChanges {
+  readonly id: string;
+  /** Null: the session is not stored yet. */
+  readonly base: Base | null;
+  readonly state: Json;
+  readonly messages: readonly NewEntry[];
+  readonly operation: { readonly id: string; readonly digest: string; readonly isNew: boolean };
+  /** Fields of the row besides the state. */
+  readonly set: RowChanges;
+  readonly createdAt: number;
+  readonly at: number;
+  readonly owner: string | undefined;
+  readonly reopen: boolean;
+  readonly commitBytes: number;
+  newId(): string;
+}
+
+export interface TurnPlan {
+  readonly base: Base | null;
+  readonly commit: Commit;
+  /** The state as it will be stored. */
+  readonly state: Json;
+}
+
+/** How much route history stays in the row: what is older is appended elsewhere, so that a turn costs the same for ever. */
+export const historyKept = 100;
+
+/** Makes the commit that turns `base` into `state`. @throws `COMMIT_TOO_LARGE` */
+export function planTurn(changes: TurnChanges): TurnPlan {
+  const { id, base, messages, operation, at, owner, reopen } = changes;
+  const { state, history } = spill(changes.state, at);
+  const isChanged = base === null || !jsonEqual(base.state, state);
+  const set: RowChanges = {
+    ...changes.set,
+    ...(reopen ? { status: "active", completedAt: null } : {}),
+    ...(isChanged ? { state, route: idOf(state, "currentRoute"), step: idOf(state, "currentStep") } : {}),
+  };
+  checkSize(changes, state, history);
+  return {
+    base,
+    state,
+    commit: {
+      id,
+      expect:
+        base === null
+          ? { kind: "create", life: changes.newId(), createdAt: changes.createdAt }
+          : { kind: "version", version: base.version },
+      operation: { id: operation.id, digest: operation.digest },
+      revision: changes.newId(),
+      at,
+      ...(owner === undefined ? {} : { owner }),
+      ...(reopen ? { reopen } : {}),
+      ...(operation.isNew ? {} : { retry: { since: base?.operations ?? null } }),
+      set,
+      messages,
+      history,
+    },
+  };
+}
+
+/** Tells a retry from another use of its operation id: what the caller passed, without times. */
+export function turnDigest(state: Json, messages: readonly NewEntry[]): string {
+  return digest([state, messages.map(({ role, content, body }) => [role, content, body])]);
+}
+
+function spill(state: Json, at: number): { state: Json; history: Commit["history"] } {
+  if (!isObject(state) || !Array.isArray(state.routeHistory)) return { state, history: [] };
+  const entries: readonly Json[] = state.routeHistory;
+  const excess = entries.length - historyKept;
+  if (excess <= 0) return { state, history: [] };
+  const before = typeof state.historyBefore === "number" ? state.historyBefore : 0;
+  const history = entries.slice(0, excess).map((body, index) => ({
+    userId: null,
+    role: "route",
+    content: "",
+    createdAt: at,
+    body,
+    sequence: before + index + 1,
+  }));
+  return {
+    state: { ...state, routeHistory: entries.slice(excess), historyBefore: before + excess },
+    history,
+  };
+}
+
+function idOf(state: Json, part: "currentRoute" | "currentStep"): string | null {
+  const ref = isObject(state) ? state[part] : undefined;
+  return isObject(ref) && typeof ref.id === "string" ? storableText(ref.id) : null;
+}
+
+function checkSize(
+  { id, commitBytes, messages }: TurnChanges,
+  state: Json,
+  history: Commit["history"],
+): void {
+  let bytes = jsonBytes(state, commitBytes);
+  for (const entry of messages) bytes += entryBytes(entry, commitBytes);
+  for (const entry of history) bytes += entryBytes(entry, commitBytes);
+  if (bytes > commitBytes) throw tooLarge(id, bytes, commitBytes);
+}
+
+/** Bytes that a message takes in a commit, the row's own fields included. */
+export function entryBytes({ content, body }: NewEntry, limit: number): number {
+  return jsonBytes([content, body], limit) + 300;
+}
+
+/** The error for a commit that the store would not take. */
+export function tooLarge(sessionId: string, bytes: number, limit: number): ValidationError {
+  return new ValidationError(
+    "COMMIT_TOO_LARGE",
+    `the turn has ${bytes} bytes of JSON and the store takes ${limit}; nothing was written. ` +
+      "Keep large values elsewhere and a reference to them in the session",
+    { operation: "commit", sessionId },
+  );
+}

@@ -1,0 +1,58 @@
+import type { Json } from "../contract/json.js";
+import type { Entry, SessionRow } from "../contract/row.js";
+import { StorageError } from "../errors.js";
+
+/** One operation that the row has had. `from` is the version before it. */
+export type Operation = {
+  readonly id: string;
+  readonly digest: string;
+  readonly from: string;
+  readonly version: string;
+  readonly first: number;
+  readonly last: number;
+  readonly at: number;
+};
+
+/** Core's own part of a row. */
+export type System = {
+  /** Entries that the row has committed and that may not be in the message repository yet; never more than one turn. */
+  readonly pending: readonly Entry[];
+  /** The newest operations, oldest first. */
+  readonly operations: readonly Operation[];
+  /** How many operations the row has had in this life. */
+  readonly count: number;
+};
+
+/** How many operations a row remembers: a retry is recognised while it is among them. */
+export const operationWindow = 16;
+
+export const emptySystem: System = { pending: [], operations: [], count: 0 };
+
+/** Reads core's part of a row. @throws `STORAGE_DAMAGED` */
+export function systemOf(row: SessionRow): System {
+  const { system } = row;
+  if (isSystem(system)) return system;
+  throw new StorageError(
+    "STORAGE_DAMAGED",
+    "the session's `system` field is not what was written there; it was left as it is",
+    { operation: "load", sessionId: row.id },
+  );
+}
+
+function isSystem(value: Json): value is System {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "pending" in value &&
+    Array.isArray(value.pending) &&
+    "operations" in value &&
+    Array.isArray(value.operations) &&
+    "count" in value &&
+    typeof value.count === "number"
+  );
+}
+
+/** Name of the log that keeps what left the inline route history. */
+export function historyLog(life: string): string {
+  return `${life}r`;
+}
