@@ -1,14 +1,30 @@
 // Stands in for a language model so that the example needs no key and no network: it finds fields with regular
 // expressions and says the prompts of the steps as they are. A real provider has the same one method.
-const numbers = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
+const numbers = [
+  "zero",
+  "one",
+  "two",
+  "three",
+  "four",
+  "five",
+  "six",
+  "seven",
+  "eight",
+  "nine",
+  "ten",
+  "eleven",
+  "twelve",
+];
 const count = `\\d+|${numbers.slice(1).join("|")}`;
 const guests = [
   new RegExp(`\\b(?:for|are|be|us|it|no,?|only)\\s+(${count})\\b(?!\\s*(?::|am\\b|pm\\b|o'clock))`, "i"),
   new RegExp(`\\b(${count})\\s+(?:people|persons?|guests?|of us)\\b`, "i"),
 ];
 const days = /\b(mon|tues|wednes|thurs|fri|satur|sun)day\b/i;
-const clock = /\b(?:at\s+)?(\d{1,2})(?:[:.](\d\d))?\s*(am|pm|o'clock)\b|\b(\d{1,2}):(\d\d)\b|\bat\s+(\d{1,2})\b/i;
-const named = /\b(?:my name is|the name is|name:|i am|i'm|this is|it's)\s+(\p{Lu}[\p{L}'-]+(?:\s\p{Lu}[\p{L}'-]+)*)/u;
+const clock =
+  /\b(?:at\s+)?(\d{1,2})(?:[:.](\d\d))?\s*(am|pm|o'clock)\b|\b(\d{1,2}):(\d\d)\b|\bat\s+(\d{1,2})\b/i;
+const named =
+  /\b(?:[Mm]y name is|[Tt]he name is|[Nn]ame:|I am|I'm|[Tt]his is|[Ii]t's)\s+(\p{Lu}[\p{L}'-]+(?:\s\p{Lu}[\p{L}'-]+)*)/u;
 
 /** How each field is found in what was said; `isAsked` when the person was just asked for it. */
 const finders = {
@@ -32,8 +48,10 @@ const finders = {
     return `${String(isEvening ? hour + 12 : hour).padStart(2, "0")}:${found[2] ?? found[5] ?? "00"}`;
   },
   name: (text, isAsked) =>
-    named.exec(text)?.[1] ?? (isAsked ? /^\s*(\p{Lu}[\p{L}'-]+(?:\s\p{L}[\p{L}'-]+)*)\W*$/u.exec(text)?.[1] : undefined),
-  email: (text, isAsked) => /\S+@[\w.-]+\w/.exec(text)?.[0] ?? (isAsked && /^\S+$/.test(text) ? text : undefined),
+    named.exec(text)?.[1] ??
+    (isAsked ? /^\s*(\p{Lu}[\p{L}'-]+(?:\s\p{L}[\p{L}'-]+)*)\W*$/u.exec(text)?.[1] : undefined),
+  email: (text, isAsked) =>
+    /\S+@[\w.-]+\w/.exec(text)?.[0] ?? (isAsked && /^\S+$/.test(text) ? text : undefined),
 };
 
 export const ruleModel = {
@@ -42,17 +60,17 @@ export const ruleModel = {
     const text = history.at(-1)?.content ?? "";
     const data = {};
     for (const { name } of fields) data[name] = finders[name](text, step?.collect.includes(name) === true);
-    return { message: messageFor({ fields, step, refused, completed }), data };
+    const known = Object.fromEntries(fields.map(({ name, known }) => [name, data[name] ?? known]));
+    return { message: messageFor({ known, step, refused, completed }), data };
   },
 };
 
 /** What to say where the conversation stands; if the data leads elsewhere, the agent asks again. */
-function messageFor({ fields, step, refused, completed }) {
+function messageFor({ known, step, refused, completed }) {
   if (completed) return "Thank you, the table is yours. You get a confirmation by e-mail.";
   if (!step) return "Your table is booked. See you then!";
   if (refused.length > 0) return `Sorry, ${refused[0].problems.join(", ")}. ${step.prompt}`;
-  const known = new Map(fields.map(({ name, known }) => [name, known]));
-  if (step.id !== "when") return step.prompt;
-  if (known.get("day") !== undefined) return `${known.get("day")}, fine. At what time?`;
-  return known.get("time") === undefined ? step.prompt : `At ${known.get("time")}, fine. On which day?`;
+  if (step.id === "when" && known.day !== undefined) return `${known.day}, fine. At what time?`;
+  if (step.id === "when" && known.time !== undefined) return `At ${known.time}, fine. On which day?`;
+  return step.prompt;
 }

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { bookingAgent } from "./agent.mjs";
 
-const help = "Commands: /data shows what is stored, /new begins again, /quit (or Ctrl+D) ends; nothing is lost by it.";
+const help =
+  "Commands: /data shows what is stored, /new begins again, /quit (or Ctrl+D) ends; nothing is lost by it.";
 
 export async function chat() {
   const session = bookingAgent().session("table-booking");
@@ -14,7 +15,9 @@ export async function chat() {
   const ask = (prompt) => Promise.race([terminal.question(prompt).catch(() => null), closed]);
 
   console.log("Chez Waymark takes bookings. Every turn is stored before you see its answer.");
-  console.log(`The session is kept in ${join(process.env.WAYMARK_HOME ?? join(homedir(), ".waymark"), "sessions")}`);
+  console.log(
+    `The session is kept in ${join(process.env.WAYMARK_HOME ?? join(homedir(), ".waymark"), "sessions")}`,
+  );
   console.log(help);
   await resume(session, ask);
 
@@ -35,7 +38,8 @@ async function resume(session, ask) {
   const messages = await session.messages({ limit: 4 });
   if (messages.length === 0) return begin(session);
   console.log("\nYou were here before. The last that was said:\n");
-  for (const { role, content } of messages) console.log(`${role === "user" ? "you   " : "waiter"}> ${content}`);
+  for (const { role, content } of messages)
+    console.log(`${role === "user" ? "you   " : "waiter"}> ${content}`);
   await show(session);
   const answer = await ask("\nGo on with it? [Y/n] ");
   if (answer?.trim().toLowerCase().startsWith("n")) await begin(session);
@@ -56,8 +60,10 @@ async function say(session, text) {
 }
 
 async function show(session) {
-  const { data, currentStep, version } = await session.state();
+  const { data, currentStep, version = "none" } = await session.state();
   const known = Object.entries(data).map(([name, value]) => `${name} = ${value}`);
   console.log(`\nstored: ${known.join(", ") || "nothing yet"}`);
-  console.log(`        ${currentStep ? `waiting for ${currentStep.id}` : "no question open"}, version ${version ?? "none"}`);
+  console.log(
+    `        ${currentStep ? `waiting for ${currentStep.id}` : "no question open"}, version ${version.replace(/^.*\./, "")}`,
+  );
 }

@@ -21,4 +21,4 @@ for (turn = stored.filter(({ role }) => role === "user").length; turn < lines.le
   const { message, session: state, saved } = await session.chat(lines[turn]);
   process.send({ event: "acknowledged", turn, message, ...summary(state, saved.last) });
 }
-process.disconnect();
+// The parent ends this process: by disconnecting when all is said, or by force.

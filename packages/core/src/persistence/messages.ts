@@ -32,15 +32,14 @@ function encodeMessage(
   const issues = problems(message, path);
   if (issues.length > 0) throw invalid(context, issues);
   const { role, content, route, step, toolCalls, event, createdAt } = message;
-  const body = encodeValue(
-    // A text that no store can hold as it is goes into the body, losslessly; the column keeps a readable copy.
-    { ...(isStorableText(content) ? {} : { content }), route, step, toolCalls, event },
-    { operation: context.operation, sessionId: context.sessionId, path },
-  );
+  const { operation, sessionId } = context;
+  // A text that no store can hold as it is goes into the body, losslessly; the column keeps a readable copy.
+  const exact = isStorableText(content) ? undefined : content;
+  const body = encodeValue({ content: exact, route, step, toolCalls, event }, { operation, sessionId, path });
   return {
     userId: context.userId,
     role,
-    content: storableText(content),
+    content: exact === undefined ? content : storableText(content),
     createdAt: createdAt?.getTime() ?? context.now,
     body,
   };

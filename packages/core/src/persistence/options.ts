@@ -63,6 +63,8 @@ export interface TurnInput<TData> extends WriteOptions {
   readonly messages?: readonly Message[] | undefined;
   /** 1 to 128 bytes. The same id with the same contents again returns the first result and writes nothing. Default: a new one. */
   readonly operationId?: string | undefined;
+  /** True says that `operationId` was certainly never sent before. Default: it may have been. */
+  readonly firstTry?: boolean | undefined;
   readonly conflict?: ConflictPolicy<TData> | undefined;
 }
 

@@ -7,7 +7,7 @@ import { encodeState } from "../state/envelope.js";
 import { validateData } from "../state/schema.js";
 import type { SessionState } from "../state/session.js";
 import { type Patience, checkPatience } from "../turn/patience.js";
-import { type Base, type TurnPlan, planTurn, turnDigest } from "../turn/plan.js";
+import { type Base, type TurnChanges, type TurnPlan, planTurn, turnDigest } from "../turn/plan.js";
 import { isStored, refusalError } from "../turn/refusal.js";
 import { adopt } from "./adopt.js";
 import { encodeMessages } from "./messages.js";
@@ -101,27 +101,34 @@ async function snapshot<TData>(
   saving: Saving<TData>,
   input: TurnInput<TData>,
   id: string,
-  operation: string,
+  call: string,
 ): Promise<Snapshot> {
   const { session } = input;
   const { environment, schema } = saving;
-  const base = await baseOf(saving, session, id);
+  const { version } = session;
+  const known = saving.known.get(session);
+  let base: Base | null = null;
+  if (version !== undefined) base = known?.version === version ? known : await baseOfCopy(saving, id, version);
   if (schema !== undefined) {
-    const checked = validateData(schema, session.data, { operation, sessionId: id });
-    if (checked instanceof Promise) await checked;
+    const checked = validateData(schema, session.data, { operation: call, sessionId: id });
+    if (checked !== undefined) await checked;
   }
   const at = environment.now();
   const owner = input.userId ?? saving.userId;
-  if (owner !== undefined) checkId(owner, operation, "user id");
+  if (owner !== undefined) checkId(owner, call, "user id");
   const messages: readonly NewEntry[] = encodeMessages(input.messages ?? [], {
-    operation,
+    operation: call,
     sessionId: id,
     userId: owner ?? null,
     now: at,
   });
-  const mine = encodeState(session, { operation, sessionId: id }, hiddenParts(base?.state));
+  const mine = encodeState(session, { operation: call, sessionId: id }, hiddenParts(base?.state));
   const createdAt = session.metadata?.createdAt?.getTime() ?? at;
-  const operationId = input.operationId ?? environment.newId();
+  const operation: TurnChanges["operation"] =
+    input.operationId === undefined
+      ? // Nobody else knows this id, so nobody can send it again with other contents.
+        { id: environment.newId(), digest: "", isNew: true }
+      : { id: input.operationId, digest: turnDigest(mine, messages), isNew: input.firstTry === true };
   return {
     base,
     mine,
@@ -132,11 +139,7 @@ async function snapshot<TData>(
         base,
         state,
         messages,
-        operation: {
-          id: operationId,
-          digest: turnDigest(mine, messages),
-          isNew: input.operationId === undefined,
-        },
+        operation,
         set: base === null ? { userId: owner ?? null, agentName: saving.agentName ?? null } : {},
         createdAt,
         at,
@@ -148,19 +151,10 @@ async function snapshot<TData>(
   };
 }
 
-/** What the state was made from; for a copy of a loaded object, the row itself if it still has that version. */
-async function baseOf<TData>(
-  { store, known }: Saving<TData>,
-  session: SessionState<TData>,
-  id: string,
-): Promise<Base | null> {
-  const { version } = session;
-  if (version === undefined) return null;
-  const remembered = known.get(session);
-  if (remembered?.version === version) return remembered;
+/** For a copy of a loaded object, what it was made from is the row itself, if it still has that version. */
+async function baseOfCopy<TData>({ store }: Saving<TData>, id: string, version: string): Promise<Base> {
   const now = await store.load(id, 0);
-  if (now?.row.version === version) return baseOfRow(now.row);
-  return { version, state: null, operations: null };
+  return now?.row.version === version ? baseOfRow(now.row) : { version, state: null, operations: null };
 }
 
 /** Makes the object what its new version says, and remembers what the store holds for it. */
@@ -178,5 +172,7 @@ function take<TData>(
 }
 
 function setTimes<TData>(session: SessionState<TData>, createdAt: number, updatedAt: number): void {
-  session.metadata = { ...session.metadata, createdAt: new Date(createdAt), updatedAt: new Date(updatedAt) };
+  session.metadata ??= {};
+  session.metadata.createdAt = new Date(createdAt);
+  session.metadata.updatedAt = new Date(updatedAt);
 }

@@ -1,5 +1,5 @@
 import type { Entry, SessionRow } from "../contract/row.js";
-import type { Commit, Committed, Outcome } from "../contract/turns.js";
+import type { Commit, Committed, NewEntry, Outcome } from "../contract/turns.js";
 import { type Operation, type System, emptySystem, historyLog, operationWindow, systemOf } from "./system.js";
 
 /** What a commit makes of a row: nothing but an answer, or the row and entries to be stored together. */
@@ -127,30 +127,53 @@ function advance(row: SessionRow, system: System, commit: Commit): Applied {
     operations: [...system.operations.slice(1 - operationWindow), operation],
     count,
   };
-  const entries: Entry[] = commit.messages.map((message, index) => ({
-    ...message,
-    sessionId: row.id,
-    log: row.life,
-    sequence: first + index,
-  }));
-  for (const entry of commit.history)
-    entries.push({ ...entry, sessionId: row.id, log: historyLog(row.life) });
   return {
     write: true,
     outcome: { status: "committed", life: row.life, version, first, last, at: commit.at, operations: count },
-    row: {
-      ...row,
-      ...commit.set,
-      revision: commit.revision,
-      version,
-      last,
-      lastMessageAt: commit.messages.at(-1)?.createdAt ?? row.lastMessageAt,
-      updatedAt: commit.at,
-      dirty: false,
-      system: next,
-    },
-    entries,
+    row: nextRow(row, commit, version, last, next),
+    entries: entriesOf(row, commit),
   };
+}
+
+// Field by field: spreading objects of this size is a third of all that a turn costs here.
+function nextRow(row: SessionRow, commit: Commit, version: string, last: number, system: System): SessionRow {
+  const { set } = commit;
+  return {
+    id: row.id,
+    life: row.life,
+    revision: commit.revision,
+    version,
+    userId: set.userId === undefined ? row.userId : set.userId,
+    agentName: set.agentName === undefined ? row.agentName : set.agentName,
+    status: set.status ?? row.status,
+    first: row.first,
+    last,
+    lastMessageAt: commit.messages.at(-1)?.createdAt ?? row.lastMessageAt,
+    createdAt: row.createdAt,
+    updatedAt: commit.at,
+    completedAt: set.completedAt === undefined ? row.completedAt : set.completedAt,
+    expiresAt: set.expiresAt === undefined ? row.expiresAt : set.expiresAt,
+    route: set.route === undefined ? row.route : set.route,
+    step: set.step === undefined ? row.step : set.step,
+    state: set.state === undefined ? row.state : set.state,
+    dirty: false,
+    system,
+  };
+}
+
+function entriesOf(row: SessionRow, commit: Commit): Entry[] {
+  const entries: Entry[] = [];
+  for (const message of commit.messages) {
+    entries.push(entryOf(row.id, row.life, row.last + entries.length + 1, message));
+  }
+  const log = historyLog(row.life);
+  for (const entry of commit.history) entries.push(entryOf(row.id, log, entry.sequence, entry));
+  return entries;
+}
+
+function entryOf(sessionId: string, log: string, sequence: number, entry: NewEntry): Entry {
+  const { userId, role, content, createdAt, body } = entry;
+  return { sessionId, log, sequence, userId, role, content, createdAt, body };
 }
 
 function nextVersion(row: SessionRow): string {

@@ -12,11 +12,18 @@ export interface TurnEnvironment {
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+/** Random bytes for the next ids: asking for a few at a time costs more than all else that a turn does. */
+const pool = new Uint8Array(1024);
+let used = pool.length;
+
 /** 96 random bits as 16 characters that are plain in a key, a file name and a URL. */
 export function randomId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  if (used >= pool.length) {
+    crypto.getRandomValues(pool);
+    used = 0;
+  }
   let id = "";
-  for (const byte of bytes) id += alphabet.charAt(byte & 63);
+  for (const end = used + 16; used < end; used++) id += alphabet.charAt((pool[used] ?? 0) & 63);
   return id;
 }
 

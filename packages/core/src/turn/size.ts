@@ -12,10 +12,14 @@ function upperBound(value: Json): number {
   if (typeof value === "string") return value.length * 6 + 3;
   if (typeof value !== "object" || value === null) return 26;
   let bytes = 3;
-  if (Array.isArray(value)) {
-    for (const item of value as readonly Json[]) bytes += upperBound(item);
+  if (isList(value)) {
+    for (const item of value) bytes += upperBound(item);
     return bytes;
   }
-  for (const [key, item] of Object.entries(value)) bytes += key.length * 6 + 3 + upperBound(item);
+  for (const key of Object.keys(value)) bytes += key.length * 6 + 3 + upperBound(value[key] ?? null);
   return bytes;
+}
+
+function isList(value: Json): value is readonly Json[] {
+  return Array.isArray(value);
 }

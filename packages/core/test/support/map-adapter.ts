@@ -2,7 +2,8 @@ import type { PersistenceAdapter } from "../../src/contract/adapter.js";
 import type { Entry, SessionRow } from "../../src/contract/row.js";
 
 /** What the store is about to do. */
-export type Call = "create" | "findById" | "update" | "delete" | "find" | "insert" | "findBySessionId" | "deleteBySessionId";
+export type Call =
+  "create" | "findById" | "update" | "delete" | "find" | "insert" | "findBySessionId" | "deleteBySessionId";
 
 /** The two repositories and nothing else, in two maps. */
 export interface MapAdapter extends PersistenceAdapter {

@@ -11,7 +11,10 @@ describe("a scripted model", () => {
     const agent = new Agent({ name: "Script", provider: model, routes: [] });
     for (const text of ["one", "two", "three"]) expect((await agent.chat("?")).message).toBe(text);
     expect(model.requests).toHaveLength(3);
-    await expect(agent.chat("?")).rejects.toMatchObject({ code: "MODEL_FAILED", cause: expect.any(RangeError) });
+    await expect(agent.chat("?")).rejects.toMatchObject({
+      code: "MODEL_FAILED",
+      cause: expect.any(RangeError),
+    });
   });
 });
 

@@ -1,0 +1,14 @@
+// `npm run bench`, or `npm run bench -- core` for one of them. Needs a build.
+import { availableParallelism } from "node:os";
+import { benchCore } from "./core.mjs";
+import { benchFile } from "./file.mjs";
+import { benchSize } from "./size.mjs";
+
+const all = { size: benchSize, core: benchCore, file: benchFile };
+const wanted = process.argv.slice(2);
+console.log(`Node ${process.versions.node}, ${availableParallelism()} cores; medians with their 95 % interval`);
+let kept = true;
+for (const [name, bench] of Object.entries(all)) {
+  if (wanted.length === 0 || wanted.includes(name)) kept = (await bench()) && kept;
+}
+process.exitCode = kept ? 0 : 1;

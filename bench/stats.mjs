@@ -1,0 +1,20 @@
+/** The middle of some numbers, with the interval that holds it with 95 % confidence (by ranks, so no shape is assumed). */
+export function median(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  const n = sorted.length;
+  const spread = (1.96 * Math.sqrt(n)) / 2;
+  const at = (rank) => sorted[Math.min(n - 1, Math.max(0, Math.round(rank)))];
+  return { median: at((n - 1) / 2), low: at((n - 1) / 2 - spread), high: at((n - 1) / 2 + spread) };
+}
+
+export function text({ median, low, high }, digits = 2) {
+  return `${median.toFixed(digits)} (${low.toFixed(digits)} to ${high.toFixed(digits)})`;
+}
+
+/** One row of the report. `limit` is what was promised; none where a number is only told. */
+export function row(what, measured, limit, unit = "") {
+  const kept = limit === undefined || measured.median <= limit;
+  const promise = limit === undefined ? "" : `, at most ${limit}${unit}`;
+  console.log(`${kept ? "ok    " : "MISSED"} ${what}: ${text(measured)}${unit}${promise}`);
+  return kept;
+}

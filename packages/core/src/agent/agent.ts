@@ -1,0 +1,215 @@
+import { checkId } from "../contract/id.js";
+import type { Message } from "../contract/message.js";
+import { ValidationError } from "../errors.js";
+import { PersistenceManager } from "../persistence/manager.js";
+import type { PersistenceOptions } from "../persistence/options.js";
+import { type ChatOptions, type SessionHandle, memoryHandle, storedHandle } from "../session/handle.js";
+import type { AgentResponse } from "../session/response.js";
+import type { InferData, Schema } from "../state/schema.js";
+import { type SessionState, createSession } from "../state/session.js";
+import { createLanes } from "../turn/lane.js";
+import { checkRoutes } from "./check-routes.js";
+import type { Provider } from "./provider.js";
+import { type AgentParts, type TurnRequest, checkHistory, respond } from "./respond.js";
+import type { Route } from "./route.js";
+
+/** How an agent is made. */
+export interface AgentOptions<S extends Schema, TContext> {
+  readonly name: string;
+  /** Told to the model with every question. */
+  readonly instructions?: string;
+  readonly provider: Provider;
+  /** Given to conditions and callbacks; a call of `respond` may bring its own. */
+  readonly context?: TContext;
+  /** The fields that can be collected, each with its schema. Without it any field can be, and none is checked. */
+  readonly schema?: S;
+  /** Default: none, for an agent that only talks. */
+  readonly routes?: readonly Route<InferData<S>, TContext>[];
+  readonly persistence?: PersistenceOptions<InferData<S>>;
+  /** The session of `agent.chat`. Default: one that lives in this agent only. */
+  readonly sessionId?: string;
+  /** How many messages `chat` shows to the model, 1 to 1,000. Default: 50. */
+  readonly historyLimit?: number;
+}
+
+/** One turn of a session that the application holds. */
+export interface RespondOptions<TData, TContext> {
+  /** What was said, oldest first; its last message is answered, and stored unless it has a `sequence`. */
+  readonly history: readonly Message[];
+  /** Changed in place when the turn succeeds; as it was when the model fails. */
+  readonly session: SessionState<TData>;
+  /** Default: the agent's. */
+  readonly context?: TContext;
+  readonly signal?: AbortSignal | undefined;
+  /** How long the model may take, all its answers of this turn together, in milliseconds. Default: 60,000. */
+  readonly timeoutMs?: number | undefined;
+  /** Whether the turn is stored. Default: `autoSave` of the persistence, where there is one and the session has an id. */
+  readonly save?: boolean | undefined;
+  /** Owner of the session. Default: that of the persistence. */
+  readonly userId?: string | undefined;
+}
+
+/** An agent whose callbacks expect a context has to be given one. */
+export type ContextGiven<TContext> = undefined extends TContext ? unknown : { readonly context: TContext };
+
+const defaultHistoryLimit = 50;
+
+/**
+ * Leads conversations along routes, collects typed data, and stores each turn.
+ *
+ * An agent has no current session: `respond` and `session(id)` may be used for any number of people at once. Only `chat` is
+ * for one.
+ */
+export class Agent<S extends Schema = Schema, TContext = undefined> {
+  readonly name: string;
+  readonly #options: AgentOptions<S, TContext>;
+  readonly #parts: AgentParts<InferData<S>, TContext>;
+  readonly #manager: PersistenceManager<InferData<S>> | undefined;
+  readonly #lanes = createLanes();
+  #defaultStore: Promise<PersistenceManager<InferData<S>>> | undefined;
+  #own: SessionHandle<InferData<S>> | undefined;
+
+  /** @throws ValidationError `INVALID_CONFIGURATION` when it cannot work as it is set up, `INVALID_ID` */
+  constructor(options: AgentOptions<S, TContext> & ContextGiven<TContext>) {
+    checkOptions(options);
+    const { name, instructions = "", provider, routes = [], schema, persistence } = options;
+    this.name = name;
+    this.#options = options;
+    this.#parts = { name, instructions, provider, routes, schema };
+    if (persistence !== undefined) {
+      this.#manager = new PersistenceManager<InferData<S>>({ ...persistence, schema, agentName: name });
+    }
+  }
+
+  /** A new session, not stored yet, typed by the agent's schema. */
+  createSession(init: Parameters<typeof createSession<InferData<S>>>[0] = {}): SessionState<InferData<S>> {
+    return createSession<InferData<S>>(init);
+  }
+
+  /**
+   * Answers the last message of a history. With persistence and a session that has an id, the turn is stored before the
+   * answer is given: state, message and answer, all or none. A state that is not stored yet is created before the model is
+   * asked, and stays, empty, if the model fails. A state without an id is not stored.
+   *
+   * Turns on one state object run one after the other, so do not call it from a callback of the same turn.
+   *
+   * @throws `SESSION_EXISTS` when the state is new and its id is taken; `MODEL_FAILED`, `MODEL_TIMEOUT`, `MODEL_INVALID`
+   * and `ABORTED` with the session as before; TurnNotSavedError when the model answered and the turn could not be stored.
+   */
+  async respond(options: RespondOptions<InferData<S>, TContext>): Promise<AgentResponse<InferData<S>>> {
+    const { session, history } = options;
+    if (typeof session !== "object" || session === null)
+      throw invalid("respond", "`session` must be a session state");
+    checkHistory(history);
+    return this.#take(options, this.#managerFor(options));
+  }
+
+  /**
+   * A handle of the session with this id: stored by the agent's persistence, or where there is none, in files. Without an
+   * id, a new conversation in memory. A handle always stores its turns, whatever `autoSave` says.
+   * @param options.userId owner of the session. Default: that of the persistence. @throws `INVALID_ID`
+   */
+  session(id?: string, options: { userId?: string } = {}): SessionHandle<InferData<S>> {
+    const historyLimit = this.#options.historyLimit ?? defaultHistoryLimit;
+    const { userId } = options;
+    if (id === undefined) {
+      return memoryHandle({
+        historyLimit,
+        lanes: createLanes(),
+        takeTurn: (turn) => this.#take(turn, undefined),
+      });
+    }
+    return storedHandle({
+      ...{ id, userId, historyLimit, lanes: this.#lanes },
+      manager: () => this.#store(),
+      takeTurn: async (turn) => this.#take(turn, await this.#store()),
+    });
+  }
+
+  /**
+   * Says something in the agent's own session: the one named by `sessionId`, kept by the agent's persistence or in files;
+   * without `sessionId`, one in memory that ends with the agent. For one agent that serves one person.
+   */
+  async chat(text: string, options: ChatOptions = {}): Promise<AgentResponse<InferData<S>>> {
+    this.#own ??= this.session(this.#options.sessionId);
+    return this.#own.chat(text, options);
+  }
+
+  /** Whether the agent was given `persistence`. */
+  hasPersistence(): boolean {
+    return this.#manager !== undefined;
+  }
+
+  /** @throws ValidationError `INVALID_CONFIGURATION` when the agent was given no `persistence` */
+  getPersistenceManager(): PersistenceManager<InferData<S>> {
+    if (this.#manager !== undefined) return this.#manager;
+    throw misconfigured(
+      "getPersistenceManager",
+      "this agent has no `persistence`; ask `hasPersistence()` first",
+    );
+  }
+
+  #take(
+    request: Omit<TurnRequest<InferData<S>, TContext>, "context"> & { readonly context?: TContext },
+    manager: PersistenceManager<InferData<S>> | undefined,
+  ): Promise<AgentResponse<InferData<S>>> {
+    const context = request.context === undefined ? this.#options.context : request.context;
+    if (!isGiven(context)) throw misconfigured("respond", "the agent needs a `context`");
+    return respond(this.#parts, { ...request, context }, manager);
+  }
+
+  #managerFor({
+    save,
+    session,
+  }: RespondOptions<InferData<S>, TContext>): PersistenceManager<InferData<S>> | undefined {
+    if (save === true && this.#manager === undefined) {
+      throw misconfigured("respond", "`save` needs an agent with `persistence`");
+    }
+    if (save === true && session.id === undefined)
+      throw invalid("respond", "`save` needs a session with an `id`");
+    const isWanted = save ?? this.#manager?.autoSave;
+    return isWanted === true && session.id !== undefined ? this.#manager : undefined;
+  }
+
+  /** The agent's persistence, or the file store; loaded only when a session is to be kept in it. */
+  async #store(): Promise<PersistenceManager<InferData<S>>> {
+    if (this.#manager !== undefined) return this.#manager;
+    this.#defaultStore ??= this.#openDefaultStore().catch((error: unknown) => {
+      this.#defaultStore = undefined;
+      throw error;
+    });
+    return this.#defaultStore;
+  }
+
+  async #openDefaultStore(): Promise<PersistenceManager<InferData<S>>> {
+    const { FileAdapter } = await import("#default-store");
+    const { schema } = this.#parts;
+    return new PersistenceManager<InferData<S>>({ adapter: new FileAdapter(), schema, agentName: this.name });
+  }
+}
+
+function checkOptions<S extends Schema, TContext>(options: AgentOptions<S, TContext>): void {
+  const { name, provider, routes = [], schema, sessionId, historyLimit = defaultHistoryLimit } = options;
+  if (typeof name !== "string" || name === "") throw misconfigured("new Agent", "`name` must be a text");
+  if (typeof provider?.generate !== "function") {
+    throw misconfigured("new Agent", "`provider` must have a method `generate`");
+  }
+  if (!Number.isInteger(historyLimit) || historyLimit < 1 || historyLimit > 1000) {
+    throw misconfigured("new Agent", "`historyLimit` must be an integer from 1 to 1000");
+  }
+  checkRoutes(routes, schema);
+  if (sessionId !== undefined) checkId(sessionId, "new Agent");
+}
+
+/** The constructor's type lets a context be absent only where `undefined` is one. */
+function isGiven<TContext>(_context: TContext | undefined): _context is TContext {
+  return true;
+}
+
+function misconfigured(operation: string, message: string): ValidationError {
+  return new ValidationError("INVALID_CONFIGURATION", `${operation}: ${message}`, { operation });
+}
+
+function invalid(operation: string, message: string): ValidationError {
+  return new ValidationError("INVALID_ARGUMENT", `${operation}: ${message}`, { operation });
+}

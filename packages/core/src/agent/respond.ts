@@ -1,0 +1,158 @@
+import type { Message } from "../contract/message.js";
+import { ValidationError } from "../errors.js";
+import type { PersistenceManager } from "../persistence/manager.js";
+import type { TurnInput } from "../persistence/options.js";
+import type { AgentResponse } from "../session/response.js";
+import type { Schema } from "../state/schema.js";
+import type { SessionState } from "../state/session.js";
+import { randomId } from "../turn/environment.js";
+import { checkSignal, withModel } from "./ask.js";
+import { applyDraft, draftOf } from "./draft.js";
+import type { Provider } from "./provider.js";
+import type { Route } from "./route.js";
+import { saveResponse } from "./turn-not-saved.js";
+import type { Walked } from "./turn.js";
+import { walk } from "./walk.js";
+
+/** The parts of an agent that a turn needs. */
+export interface AgentParts<TData, TContext> {
+  readonly name: string;
+  readonly instructions: string;
+  readonly provider: Provider;
+  readonly routes: readonly Route<TData, TContext>[];
+  readonly schema: Schema | undefined;
+}
+
+/** One turn to take. */
+export interface TurnRequest<TData, TContext> {
+  readonly session: SessionState<TData>;
+  readonly history: readonly Message[];
+  readonly context: TContext;
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs?: number | undefined;
+  readonly userId?: string | undefined;
+}
+
+const turnsOf = new WeakMap<object, Promise<unknown>>();
+const creations = new WeakMap<object, string>();
+
+/**
+ * Takes a turn, and stores it where there is a manager. Turns on one state object run one after the other: each starts from
+ * what the one before it made of the object.
+ */
+export function respond<TData, TContext>(
+  agent: AgentParts<TData, TContext>,
+  request: TurnRequest<TData, TContext>,
+  manager: PersistenceManager<TData> | undefined,
+): Promise<AgentResponse<TData>> {
+  const { session } = request;
+  const before = turnsOf.get(session) ?? Promise.resolve();
+  const take = () => takeTurn(agent, request, manager);
+  const result = before.then(take, take);
+  turnsOf.set(session, result);
+  return result;
+}
+
+async function takeTurn<TData, TContext>(
+  agent: AgentParts<TData, TContext>,
+  request: TurnRequest<TData, TContext>,
+  manager: PersistenceManager<TData> | undefined,
+): Promise<AgentResponse<TData>> {
+  const { session, history, context, signal, timeoutMs, userId } = request;
+  checkSignal(signal, session.id);
+  if (manager !== undefined && session.id !== undefined && session.version === undefined) {
+    // Before the model is asked: an answer to a session that turns out to be taken would be lost work.
+    await create(manager, session, session.id, { userId, signal });
+  }
+  const askedAt = new Date();
+  const from = { route: session.currentRoute?.id, step: session.currentStep?.id };
+  const base = draftOf(session);
+  const draft = draftOf(session);
+  const walked = await withModel(agent.provider, { signal, timeoutMs, sessionId: session.id }, (ask) =>
+    walk({ ...agent, agent: agent.name, provider: agent.provider.name, draft, context, history }, ask),
+  );
+  applyDraft(session, base, draft);
+  const response = responseOf(session, walked);
+  if (manager === undefined) return response;
+  const messages = [...lastSaid(history, from, askedAt), answerOf(walked)];
+  const operationId = randomId();
+  let firstTry = true;
+  return saveResponse(
+    response,
+    (options) => {
+      const input = { session, messages, operationId, firstTry, userId, ...options };
+      firstTry = false;
+      return manager.saveTurn(input);
+    },
+    { signal },
+  );
+}
+
+/**
+ * Creates the session. If the store's answer is lost, the next turn on the same object repeats the operation, which tells
+ * its own creation from somebody else's.
+ */
+async function create<TData>(
+  manager: PersistenceManager<TData>,
+  session: SessionState<TData>,
+  id: string,
+  options: Pick<TurnInput<TData>, "userId" | "signal">,
+): Promise<void> {
+  const operationId = creations.get(session) ?? randomId();
+  creations.set(session, operationId);
+  await manager.saveSessionState(id, session, { ...options, operationId });
+  creations.delete(session);
+}
+
+function responseOf<TData>(session: SessionState<TData>, walked: Walked<TData>): AgentResponse<TData> {
+  const { message, collected, toolCalls, completed, usage } = walked;
+  return {
+    ...{ message, session, collected, toolCalls },
+    ...(completed === undefined ? {} : { completed }),
+    ...(usage === undefined ? {} : { usage }),
+  };
+}
+
+/** What the turn answers, unless it is stored already or nobody has said anything. */
+function lastSaid(
+  history: readonly Message[],
+  from: { readonly route: string | undefined; readonly step: string | undefined },
+  askedAt: Date,
+): Message[] {
+  const last = history.at(-1);
+  if (last === undefined || last.role === "assistant" || last.sequence !== undefined) return [];
+  return [
+    {
+      ...last,
+      route: last.route ?? from.route,
+      step: last.step ?? from.step,
+      createdAt: last.createdAt ?? askedAt,
+    },
+  ];
+}
+
+function answerOf<TData>({ message, at, toolCalls }: Walked<TData>): Message {
+  return {
+    ...{ role: "assistant", content: message, createdAt: new Date() },
+    ...at,
+    ...(toolCalls.length === 0 ? {} : { toolCalls }),
+  };
+}
+
+/** @throws ValidationError `INVALID_ARGUMENT` */
+export function checkHistory(history: unknown): void {
+  const isRight =
+    Array.isArray(history) &&
+    history.every(
+      (message: unknown) =>
+        typeof message === "object" &&
+        message !== null &&
+        "role" in message &&
+        typeof message.role === "string" &&
+        "content" in message &&
+        typeof message.content === "string",
+    );
+  if (isRight) return;
+  const message = "respond: `history` must be an array of messages, each with a `role` and a `content`";
+  throw new ValidationError("INVALID_ARGUMENT", message, { operation: "respond" });
+}

@@ -1,0 +1,70 @@
+import type { Message } from "../contract/message.js";
+import type { SessionState } from "../state/session.js";
+
+/** The names of the fields that the schema has. */
+export type FieldName<TData> = Extract<keyof TData, string>;
+
+/** What conditions and callbacks are given. */
+export interface RouteContext<TData, TContext> {
+  /** What has been collected: the same object as `session.data`. */
+  readonly data: Partial<TData>;
+  readonly session: SessionState<TData>;
+  /** The `context` of the call, or of the agent. */
+  readonly context: TContext;
+  /** What was said, the message that is being answered last. */
+  readonly history: readonly Message[];
+}
+
+/** A condition. It is asked often, so it has to be quick and to change nothing. */
+export type Condition<TData, TContext> = (context: RouteContext<TData, TContext>) => boolean;
+
+/** Where a step goes on. */
+export interface Branch<TData, TContext> {
+  /** Default: always. */
+  readonly when?: Condition<TData, TContext>;
+  /** Id of a later step of the route; null ends the route. */
+  readonly to: string | null;
+}
+
+/**
+ * One thing that the agent asks or says. A step with `collect` is done when each of its fields is known, so that it is
+ * passed over where an earlier message has answered it; a step without is done when the person has answered it, and at the
+ * end of a route as soon as it has been said.
+ */
+export interface Step<TData, TContext> {
+  /** Unique in its route. */
+  readonly id: string;
+  readonly title?: string;
+  /** What the model is to ask or say here. */
+  readonly prompt: string;
+  /** Fields that this step asks for. */
+  readonly collect?: readonly FieldName<TData>[];
+  /** Passes the step over. */
+  readonly skipWhen?: Condition<TData, TContext>;
+  /** The first branch that applies is taken. Default, also where none applies: the following step. */
+  readonly next?: readonly Branch<TData, TContext>[];
+}
+
+/**
+ * A way through a conversation. A session stands in one route at a time; a route that was left goes on where it stood, and
+ * one that was completed does not begin again in the same session.
+ */
+export interface Route<TData, TContext> {
+  /** Unique in its agent. */
+  readonly id: string;
+  readonly title?: string;
+  /** What the route is for, told to the model so that it can choose. */
+  readonly description?: string;
+  /**
+   * Whether the route can be entered: a function decides by itself, a text is told to the model. A route that is the only
+   * one to choose is entered without asking, unless its condition is a text.
+   */
+  readonly when?: string | Condition<TData, TContext>;
+  readonly steps: readonly Step<TData, TContext>[];
+  /**
+   * Called when the last step is done and the model has answered, before the turn is stored; what it changes in the session
+   * is stored with the turn. If it throws, the turn fails and the session is as before. It is called again if the turn is
+   * taken again, so what it does elsewhere has to bear that.
+   */
+  readonly onComplete?: (context: RouteContext<TData, TContext>) => void | Promise<void>;
+}

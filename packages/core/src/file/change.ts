@@ -1,0 +1,167 @@
+import type { Json } from "../contract/json.js";
+import type { Entry, SessionRow } from "../contract/row.js";
+
+/** A row as this process holds it. */
+export interface Cell {
+  /** Never handed out: `toRow` makes a copy. Its `state` is null. */
+  readonly row: SessionRow;
+  /** The state as text, where it came from a caller, whose objects are never held. */
+  readonly state: { readonly text: string } | { readonly value: Json };
+}
+
+/** What has left a log of messages for its archive. */
+export interface Archive {
+  readonly log: string;
+  readonly file: string;
+  /** Where the newest index node stands. */
+  readonly node: number;
+  /** The least and the greatest sequence in the file. */
+  readonly from: number;
+  readonly to: number;
+  /** Sequences up to here were removed. */
+  readonly floor: number;
+  /** How many entries above the floor it has. */
+  readonly alive: number;
+}
+
+/** Removes entries of a log, up to and including `to` where that is not null. */
+export interface Drop {
+  readonly log: string;
+  readonly to: number | null;
+  /** How many entries the log's archive has left. */
+  readonly left: number;
+}
+
+/** What one record of a session's log says. Everything in it becomes true at once. */
+export interface Change {
+  /** First record of a log: everything that older logs said and that still holds. */
+  readonly base?: readonly Archive[];
+  /** The new row; null removes it. */
+  readonly cell?: Cell | null;
+  readonly entries?: readonly Entry[];
+  readonly drop?: Drop;
+  /** The log is closed, and goes on in the file of this name. */
+  readonly next?: string;
+  /** Nothing is left of the session: its files are to be removed. */
+  readonly gone?: true;
+}
+
+/** As the JSON of a record. `rowAt`: where the record stands that has the row, for those without one. */
+export function encodeChange(change: Change, rowAt: number): string {
+  const { base, cell, entries, drop, next, gone } = change;
+  const parts: string[] = [];
+  if (base !== undefined) parts.push(`"base":${JSON.stringify(base)}`);
+  if (cell === undefined) parts.push(`"rowAt":${rowAt}`);
+  else if (cell === null) parts.push(`"row":null`);
+  else parts.push(`"row":${JSON.stringify(cell.row)},"state":${textOf(cell)}`);
+  if (entries !== undefined && entries.length > 0) parts.push(`"entries":${JSON.stringify(entries)}`);
+  if (drop !== undefined) parts.push(`"drop":${JSON.stringify(drop)}`);
+  if (next !== undefined) parts.push(`"next":${JSON.stringify(next)}`);
+  if (gone !== undefined) parts.push(`"gone":true`);
+  return `{${parts.join(",")}}`;
+}
+
+function textOf({ state }: Cell): string {
+  return "text" in state ? state.text : JSON.stringify(state.value);
+}
+
+/** Reads a record's JSON. Null: it is not what this format has. */
+export function decodeChange(
+  json: string,
+): { readonly change: Change; readonly rowAt: number | null } | null {
+  const value = parse(json);
+  if (!isObject(value)) return null;
+  const { row, state, rowAt, base, entries, drop, next, gone } = value;
+  if (row !== undefined && row !== null && !(isRow(row) && isJson(state))) return null;
+  if (base !== undefined && !isListOf(base, isArchive)) return null;
+  if (entries !== undefined && !isListOf(entries, isEntry)) return null;
+  if (drop !== undefined && !isDrop(drop)) return null;
+  if (next !== undefined && typeof next !== "string") return null;
+  return {
+    change: {
+      ...(base === undefined ? {} : { base }),
+      ...(row === undefined
+        ? {}
+        : { cell: row === null || !isRow(row) || !isJson(state) ? null : { row, state: { value: state } } }),
+      ...(entries === undefined ? {} : { entries }),
+      ...(drop === undefined ? {} : { drop }),
+      ...(next === undefined ? {} : { next }),
+      ...(gone === true ? { gone } : {}),
+    },
+    rowAt: typeof rowAt === "number" ? rowAt : null,
+  };
+}
+
+/** A cell of a row that belongs to a caller. */
+export function copyToCell(row: SessionRow): Cell {
+  return { row: copy({ ...row, state: null }), state: { text: JSON.stringify(row.state) } };
+}
+
+/** A row that the caller may keep and change. */
+export function toRow(cell: Cell): SessionRow {
+  return { ...copy(cell.row), state: JSON.parse(textOf(cell)) };
+}
+
+/** JSON there and back is several times faster than `structuredClone`, and all that is stored is JSON. */
+function copy<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value));
+}
+
+export function parse(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+}
+
+type Fields = { readonly [key: string]: unknown };
+
+export function isObject(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+export function isListOf<T>(value: unknown, isItem: (item: unknown) => item is T): value is readonly T[] {
+  return Array.isArray(value) && value.every(isItem);
+}
+
+// The checksum says that a record is what was written; these say that it was written in this format.
+
+function isRow(value: unknown): value is SessionRow {
+  return (
+    isObject(value) &&
+    typeof value["id"] === "string" &&
+    typeof value["life"] === "string" &&
+    typeof value["revision"] === "string" &&
+    typeof value["status"] === "string" &&
+    typeof value["createdAt"] === "number" &&
+    value["system"] !== undefined
+  );
+}
+
+/** What `JSON.parse` gave, unless there was nothing. */
+function isJson(value: unknown): value is Json {
+  return value !== undefined;
+}
+
+export function isEntry(value: unknown): value is Entry {
+  return isObject(value) && typeof value["log"] === "string" && typeof value["sequence"] === "number";
+}
+
+function isArchive(value: unknown): value is Archive {
+  return (
+    isObject(value) &&
+    typeof value["log"] === "string" &&
+    typeof value["file"] === "string" &&
+    ["node", "from", "to", "floor", "alive"].every((name) => typeof value[name] === "number")
+  );
+}
+
+function isDrop(value: unknown): value is Drop {
+  return (
+    isObject(value) &&
+    typeof value["log"] === "string" &&
+    typeof value["left"] === "number" &&
+    (value["to"] === null || typeof value["to"] === "number")
+  );
+}

@@ -1,0 +1,1 @@
+export { FileAdapter, type FileAdapterOptions } from "./adapter.js";

@@ -1,0 +1,226 @@
+import { join } from "node:path";
+import type { Entry } from "../contract/row.js";
+import { StorageError } from "../errors.js";
+import { type Archive, type Cell, type Change, type Drop, decodeChange } from "./change.js";
+import { forReading, listFolder, readAt, sizeOf, unlessMissing, withFileSync } from "./disk.js";
+import { type Doing, damaged } from "./failure.js";
+import { decodeFrame, fileHeader, formatVersion, lastLine, nextLine } from "./frame.js";
+import { generationOf } from "./names.js";
+
+// A session's log, and why its lock is not what keeps it right
+//
+// A log only grows; nobody cuts it, overwrites it or renames another file over it. A record says at which offset its writer
+// expected it to stand, that is, how much of the log its writer had read. Standing there, it counts: nothing came between
+// what the writer knew and what it wrote. Standing anywhere else, another writer was faster, and it is void for every
+// reader. So of two records made from the same past exactly the first counts, whoever held the lock. A writer that was
+// paused, lost its lock and wakes up sees before it answers that the file did not have the size that it expected, or that it
+// does not end where its own record should; it reads what happened and decides again. What it holds in memory is trusted
+// only while the log has the size at which it was read. A torn record is skipped in the same way: the next writer knows the
+// whole size, and its record also names the end of the last one that counts. Where a reader cannot find that one, a record
+// in the middle is damaged.
+//
+// A log that grew long is closed by a record that names the next one, which was written and made durable before under a
+// name never used before or again. That record counts or is void like any other: whoever made it, there is one next log,
+// and what came after the closing is void. The old log is removed only then. The same holds for the end of a session: a
+// last record says that nothing is left, then its files are removed, each by its unique name. A new session arrives as a
+// whole folder, renamed to where no folder is, or an empty one: the file system lets only one through. So a writer that
+// wakes up late can remove nothing but what is dead, and add nothing but what is void.
+
+/** Where in a log an entry stands: a record of the log, from `at` to `end`. */
+export interface Place {
+  readonly at: number;
+  readonly end: number;
+}
+
+/** Messages of one log (a life of the session, or its route history). */
+export interface Entries {
+  archive: Archive | null;
+  /** Those in the session's log: newer than the archive's, with rare exceptions, which then count. */
+  readonly recent: Map<number, Place>;
+}
+
+/** What a session's log says, as far as `size`. */
+export interface LogState {
+  readonly folder: string;
+  /** File name of the log. */
+  readonly name: string;
+  /** End of the file when it was read or written last. */
+  size: number;
+  /** End of the last record that counts. */
+  tip: number;
+  /** End of the first record. */
+  base: number;
+  cell: Cell | null;
+  /** Where the record stands that has the row; -1 before there is one. */
+  rowAt: number;
+  readonly logs: Map<string, Entries>;
+  /** Archives that this log gave up. */
+  readonly dead: string[];
+  /** It still has the text of removed messages, which has to leave the disk. */
+  holdsRemoved: boolean;
+  next: string | null;
+  gone: boolean;
+}
+
+export function emptyState(folder: string, name: string): LogState {
+  return {
+    folder,
+    name,
+    size: 0,
+    tip: 0,
+    base: 0,
+    cell: null,
+    rowAt: -1,
+    logs: new Map(),
+    dead: [],
+    holdsRemoved: false,
+    next: null,
+    gone: false,
+  };
+}
+
+/** Makes a record that counts part of what is known. */
+export function absorb(state: LogState, change: Change, { at, end }: Place): void {
+  for (const archive of change.base ?? []) state.logs.set(archive.log, { archive, recent: new Map() });
+  if (change.cell !== undefined) {
+    state.cell = change.cell;
+    state.rowAt = at;
+  }
+  if (change.drop !== undefined) drop(state, change.drop);
+  for (const { log, sequence } of change.entries ?? [])
+    entriesOf(state, log).recent.set(sequence, { at, end });
+  if (change.next !== undefined) state.next = change.next;
+  if (change.gone === true) state.gone = true;
+  state.tip = end;
+  state.size = end;
+}
+
+function entriesOf(state: LogState, log: string): Entries {
+  let entries = state.logs.get(log);
+  if (entries === undefined) state.logs.set(log, (entries = { archive: null, recent: new Map() }));
+  return entries;
+}
+
+function drop(state: LogState, { log, to, left }: Drop): void {
+  const entries = state.logs.get(log);
+  if (entries === undefined) return;
+  if (to === null) state.holdsRemoved = true;
+  if (to === null || left === 0) {
+    if (entries.archive !== null) state.dead.push(entries.archive.file);
+    entries.archive = null;
+  } else if (entries.archive !== null) {
+    entries.archive = { ...entries.archive, floor: Math.max(entries.archive.floor, to), alive: left };
+  }
+  for (const sequence of entries.recent.keys())
+    if (to === null || sequence <= to) entries.recent.delete(sequence);
+  if (entries.archive === null && entries.recent.size === 0) state.logs.delete(log);
+}
+
+/** The file name of a session's live log; null where it has none. */
+export function findLog(folder: string): string | null {
+  for (let again = false; ; again = true) {
+    let newest: string | null = null;
+    let highest = -1;
+    for (const name of listFolder(folder) ?? []) {
+      const generation = generationOf(name);
+      if (generation === null || generation <= highest) continue;
+      newest = name;
+      highest = generation;
+    }
+    // One log may have been removed and the next one made while the folder was listed: an absence is looked at twice.
+    if (newest !== null || again) return newest;
+  }
+}
+
+/** Reads a whole log. Null: there is no such file any more. @throws `STORAGE_DAMAGED` */
+export function readLog(folder: string, name: string, doing: Doing): LogState | null {
+  const path = join(folder, name);
+  const bytes = unlessMissing(() => withFileSync(path, forReading, (file) => readAt(file, 0, sizeOf(file))));
+  if (bytes === null) return null;
+  checkHeader(bytes, path, doing);
+  const state = emptyState(folder, name);
+  state.tip = fileHeader.length;
+  for (let at = nextLine(bytes, fileHeader.length); at >= 0;) {
+    const frame = decodeFrame(bytes, at, 0);
+    if (frame === null || frame.at !== at) {
+      at = nextLine(bytes, frame?.end ?? at + 1);
+      continue;
+    }
+    if (frame.previous !== state.tip) throw damaged(path, state.tip, "a record is damaged", doing);
+    const decoded = decodeChange(frame.json.toString());
+    if (decoded === null) throw damaged(path, at, "a record is not of this format", doing);
+    absorb(state, decoded.change, { at, end: frame.end });
+    if (state.base === 0) state.base = frame.end;
+    at = nextLine(bytes, frame.end);
+  }
+  // The first record was durable before the log had its name, so it cannot be torn.
+  if (state.base === 0) throw damaged(path, fileHeader.length, "the first record is damaged", doing);
+  checkOwner(state, path, doing);
+  state.size = bytes.length;
+  return state;
+}
+
+function checkHeader(bytes: Buffer, path: string, doing: Doing): void {
+  if (bytes.subarray(0, fileHeader.length).equals(fileHeader) && bytes[fileHeader.length] === 10) return;
+  const version = /^waymark-session (\d{1,6})\n/.exec(bytes.toString("latin1", 0, 32))?.[1];
+  if (version !== undefined && Number(version) > formatVersion) {
+    throw new StorageError(
+      "STORAGE_FAILED",
+      `${doing.operation}: ${path} has format ${version}, which a newer version of this package wrote; this one reads up to ${formatVersion}. Update it`,
+      doing,
+    );
+  }
+  throw damaged(path, 0, "the first line is damaged", doing);
+}
+
+/** A folder that was copied or renamed by hand must not show one session under the id of another. */
+function checkOwner(state: LogState, path: string, doing: Doing): void {
+  const id = state.cell?.row.id;
+  if (id === undefined || doing.sessionId === undefined || id === doing.sessionId) return;
+  throw damaged(path, state.rowAt, "the file belongs to another session", doing);
+}
+
+const peekBytes = 16_384;
+
+/** The row of a log from the end of the file alone. `undefined`: the end does not tell, the whole must be read. */
+export function peekRow(path: string, doing: Doing): Cell | null | undefined {
+  return withFileSync(path, forReading, (file) => {
+    checkHeader(readAt(file, 0, 32), path, doing);
+    const size = sizeOf(file);
+    const offset = Math.max(0, size - peekBytes);
+    const bytes = readAt(file, offset, size - offset);
+    const start = lastLine(bytes);
+    if (start < 0) return undefined;
+    const frame = decodeFrame(bytes, start, offset);
+    // A record that stands where it was expected counts, whatever is before it.
+    if (frame === null || frame.at !== offset + start) return undefined;
+    const decoded = decodeChange(frame.json.toString());
+    if (decoded === null) return undefined;
+    if (decoded.change.gone === true) return null;
+    if (decoded.change.cell !== undefined) return decoded.change.cell;
+    if (decoded.rowAt === null) return undefined;
+    return decoded.rowAt < 0 ? null : rowAt(file, decoded.rowAt);
+  });
+}
+
+function rowAt(file: number, at: number): Cell | null | undefined {
+  for (let length = peekBytes; ; length *= 16) {
+    const bytes = readAt(file, at, length);
+    const frame = decodeFrame(bytes, 0, at);
+    if (frame !== null) return frame.at === at ? decodeChange(frame.json.toString())?.change.cell : undefined;
+    if (bytes.length < length) return undefined;
+  }
+}
+
+/** Reads one record of a log again, for its entries. @throws `STORAGE_DAMAGED` */
+export function readEntriesAt(
+  file: number,
+  path: string,
+  { at, end }: Place,
+  doing: Doing,
+): readonly Entry[] {
+  const frame = decodeFrame(readAt(file, at, end - at), 0, at);
+  const entries = frame === null ? undefined : decodeChange(frame.json.toString())?.change.entries;
+  if (entries === undefined) throw damaged(path, at, "a record is damaged", doing);
+  return entries;
+}

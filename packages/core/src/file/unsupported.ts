@@ -1,0 +1,25 @@
+import type { MessageRepository, SessionRepository } from "../contract/repositories.js";
+import type { PersistenceAdapter } from "../contract/adapter.js";
+import { CapabilityError } from "../errors.js";
+
+/** Options of the file store of Node. */
+export interface FileAdapterOptions {
+  readonly directory?: string;
+  readonly lockTimeoutMs?: number;
+}
+
+/** Stands for the file store where there is no Node. @throws `CAPABILITY_MISSING` on construction. */
+export class FileAdapter implements PersistenceAdapter {
+  readonly name = "file";
+  readonly durability = "commit";
+  readonly limits = { commitBytes: 0 };
+  declare readonly sessionRepository: SessionRepository;
+  declare readonly messageRepository: MessageRepository;
+
+  constructor(_options: FileAdapterOptions = {}) {
+    throw new CapabilityError(
+      "sessions can be kept in files only under Node; pass an adapter of a database, such as `persistence: { adapter }`",
+      { operation: "new FileAdapter" },
+    );
+  }
+}
