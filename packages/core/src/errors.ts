@@ -17,10 +17,6 @@ export const errorCodes = {
     retryable: false,
     meaning: "an agent, route, step or option is not set up in a way that can work",
   },
-  STATE_TOO_NEW: {
-    retryable: false,
-    meaning: "state was written with a newer schema version than this program knows",
-  },
   COMMIT_TOO_LARGE: {
     retryable: false,
     meaning: "one commit is larger or deeper than the store takes; nothing was written",
@@ -139,7 +135,7 @@ export interface ValidationIssue {
   readonly message: string;
 }
 
-/** Input or stored state that is not what it must be (`INVALID_*`, `STATE_TOO_NEW`, `COMMIT_TOO_LARGE`). Nothing was written. */
+/** Input or stored state that is not what it must be (`INVALID_*`, `COMMIT_TOO_LARGE`). Nothing was written. */
 export class ValidationError extends WaymarkError {
   readonly issues: readonly ValidationIssue[];
 

@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import type { Entry } from "../contract/row.js";
 import { StorageError } from "../errors.js";
 import { type Archive, type Cell, type Change, type Drop, decodeChange } from "./change.js";
 import { forReading, listFolder, readAt, sizeOf, unlessMissing, withFileSync } from "./disk.js";
@@ -48,6 +47,8 @@ export interface LogState {
   size: number;
   /** End of the last record that counts. */
   tip: number;
+  /** How far it is known to this process to be durable. */
+  durable: number;
   /** End of the first record. */
   base: number;
   cell: Cell | null;
@@ -68,6 +69,7 @@ export function emptyState(folder: string, name: string): LogState {
     name,
     size: 0,
     tip: 0,
+    durable: 0,
     base: 0,
     cell: null,
     rowAt: -1,
@@ -210,17 +212,4 @@ function rowAt(file: number, at: number): Cell | null | undefined {
     if (frame !== null) return frame.at === at ? decodeChange(frame.json.toString())?.change.cell : undefined;
     if (bytes.length < length) return undefined;
   }
-}
-
-/** Reads one record of a log again, for its entries. @throws `STORAGE_DAMAGED` */
-export function readEntriesAt(
-  file: number,
-  path: string,
-  { at, end }: Place,
-  doing: Doing,
-): readonly Entry[] {
-  const frame = decodeFrame(readAt(file, at, end - at), 0, at);
-  const entries = frame === null ? undefined : decodeChange(frame.json.toString())?.change.entries;
-  if (entries === undefined) throw damaged(path, at, "a record is damaged", doing);
-  return entries;
 }

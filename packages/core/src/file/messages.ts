@@ -4,7 +4,7 @@ import type { Entry } from "../contract/row.js";
 import { countArchive, readArchive } from "./archive.js";
 import type { Doing } from "./failure.js";
 import type { Entries, LogState, Place } from "./log.js";
-import { readRecent } from "./rotate.js";
+import { readRecent } from "./recent.js";
 import type { Decision, Store } from "./store.js";
 
 const mostEntries = 1000;

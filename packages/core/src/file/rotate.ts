@@ -3,16 +3,20 @@ import { join } from "node:path";
 import type { Entry } from "../contract/row.js";
 import { extendArchive, readArchive } from "./archive.js";
 import type { Archive } from "./change.js";
-import { forReading, listFolder, removeFile, syncFolder, unlessMissing, withFileSync } from "./disk.js";
+import { listFolder, removeFile, syncFolder, unlessMissing } from "./disk.js";
 import type { Doing } from "./failure.js";
-import { type Entries, type LogState, type Place, readEntriesAt } from "./log.js";
+import type { Entries, LogState } from "./log.js";
 import { generationOf, newLogName } from "./names.js";
+import { readRecent } from "./recent.js";
 import { appendChange, writeLog } from "./write.js";
 
 const leastBytes = 262_144;
 const basesKept = 16;
 
-/** Whether a log is so long, beside its first record, which is the row, that a new one is worth its few writes; or has what must leave the disk. */
+/**
+ * Whether a new log is worth its few writes: this one is long beside its first record, which is about the row, or has what
+ * must leave the disk.
+ */
 export function isLong(state: LogState): boolean {
   return state.holdsRemoved || state.size - state.base > Math.max(leastBytes, basesKept * state.base);
 }
@@ -38,7 +42,7 @@ export async function rotate(state: LogState, doing: Doing): Promise<LogState | 
     removeFile(join(folder, `${next}.prep`));
     return null;
   }
-  fs.closeSync(closed);
+  fs.closeSync(closed.file);
   if (!(await openNext(folder, next))) return null;
   removeFile(join(folder, name));
   for (const file of deadFiles(state, base)) removeFile(join(folder, file));
@@ -77,29 +81,6 @@ async function archived(
   for (const entry of entries) all.set(entry.sequence, entry);
   const sorted = [...all.values()].toSorted((a, b) => a.sequence - b.sequence);
   return sorted.length === 0 ? null : extendArchive(folder, log, null, sorted, doing);
-}
-
-/** Entries that are in the log itself, ascending. Throws `ENOENT` where it was replaced meanwhile. */
-export function readRecent(
-  state: LogState,
-  log: string,
-  places: Iterable<readonly [number, Place]>,
-  doing: Doing,
-): Entry[] {
-  const wanted = [...places].toSorted(([a], [b]) => a - b);
-  if (wanted.length === 0) return [];
-  const path = join(state.folder, state.name);
-  return withFileSync(path, forReading, (file) => {
-    const found: Entry[] = [];
-    let at = -1;
-    let record: readonly Entry[] = [];
-    for (const [sequence, place] of wanted) {
-      if (place.at !== at) record = readEntriesAt(file, path, place, doing);
-      at = place.at;
-      found.push(...record.filter((entry) => entry.sequence === sequence && entry.log === log));
-    }
-    return found;
-  });
 }
 
 /** Archives that the log named and the next one does not. */

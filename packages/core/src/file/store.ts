@@ -8,7 +8,15 @@ import { takeLock } from "./lock.js";
 import { type LogState, findLog, readLog } from "./log.js";
 import { folderName } from "./names.js";
 import { isLong, openNext, rotate } from "./rotate.js";
-import { appendChange, clearFolder, createLog, removeLog, settle } from "./write.js";
+import {
+  type Unsettled,
+  appendChange,
+  clearFolder,
+  createLog,
+  removeLog,
+  settle,
+  unsettled,
+} from "./write.js";
 
 type OfSession = Doing & { readonly sessionId: string };
 
@@ -128,10 +136,10 @@ export function createStore({ directory, lockTimeoutMs }: StoreOptions): Store {
       if (before !== undefined) await before.catch(() => {});
       try {
         checkOpen(doing);
-        const { answer, file } = await locked(doing, since, () => attempts(doing, decide));
+        const { answer, rest } = await locked(doing, since, () => attempts(doing, decide));
         // The lock is free again: who comes next may go on from a record that is not durable yet, since a later one
         // of the same file cannot become durable without it.
-        if (file !== null) await makeDurable(sessionId, file);
+        if (rest !== null) await makeDurable(sessionId, rest);
         return answer;
       } catch (error) {
         throw failure(error, directory, doing);
@@ -162,11 +170,11 @@ export function createStore({ directory, lockTimeoutMs }: StoreOptions): Store {
     }
   }
 
-  /** Stores a decision; `file` is the file that is still to be made durable. */
+  /** Stores a decision; `rest` is what is still to be made durable before the answer. */
   async function attempts<T>(
     doing: OfSession,
     decide: (state: LogState | null) => Decision<T>,
-  ): Promise<{ readonly answer: T; readonly file: number | null }> {
+  ): Promise<{ readonly answer: T; readonly rest: Unsettled | null }> {
     for (let attempt = 1; attempt <= mostAttempts; attempt++) {
       // Held in memory, it is taken on trust at first: a record can only be appended where it is right.
       const isTrusted = attempt === 1;
@@ -177,7 +185,7 @@ export function createStore({ directory, lockTimeoutMs }: StoreOptions): Store {
         const { answer, change, rewrite = false } = decided;
         const isRight = change !== undefined || !isTrusted || state === null || isUnchanged(state);
         const stored = isRight ? await store(doing, state, change, rewrite) : "again";
-        if (stored !== "again") return { answer, file: stored };
+        if (stored !== "again") return { answer, rest: stored };
       }
       held.delete(doing.sessionId);
     }
@@ -221,7 +229,7 @@ export function createStore({ directory, lockTimeoutMs }: StoreOptions): Store {
     state: LogState | null,
     change: Change | undefined,
     rewrite: boolean,
-  ): Promise<number | null | "again"> {
+  ): Promise<Unsettled | null | "again"> {
     const { sessionId } = doing;
     if (state === null) {
       if (change === undefined) return null;
@@ -232,18 +240,19 @@ export function createStore({ directory, lockTimeoutMs }: StoreOptions): Store {
       hold(sessionId, created);
       return null;
     }
-    const file = change === undefined ? null : appendChange(state, change);
-    if (change !== undefined && file === null) return "again";
+    // An answer about what another process wrote is an acknowledgement too.
+    const rest = change === undefined ? unsettled(state) : appendChange(state, change);
+    if (change !== undefined && rest === null) return "again";
     hold(sessionId, state);
-    if (state.gone && file !== null) {
-      await makeDurable(sessionId, file);
+    if (state.gone && rest !== null) {
+      await makeDurable(sessionId, rest);
       await removeLog(directory, state);
       held.delete(sessionId);
       return null;
     }
-    if (!rewrite) return file;
+    if (!rewrite) return rest;
     // The new log is durable before it is used, and has what the record says.
-    if (file !== null) fs.closeSync(file);
+    if (rest !== null) fs.closeSync(rest.file);
     await renew(doing, state);
     return null;
   }
@@ -258,9 +267,9 @@ export function createStore({ directory, lockTimeoutMs }: StoreOptions): Store {
     hold(sessionId, next);
   }
 
-  async function makeDurable(sessionId: string, file: number): Promise<void> {
+  async function makeDurable(sessionId: string, rest: Unsettled): Promise<void> {
     try {
-      await settle(file);
+      await settle(rest);
     } catch (error) {
       // It may never have reached the disk, and the system tells so only once: nothing must be built upon it.
       doubtful.add(sessionId);

@@ -21,10 +21,10 @@ import { type LogState, absorb, emptyState } from "./log.js";
 import { newLogName, uniqueName } from "./names.js";
 
 /**
- * Appends a record. Returns the file, open, for `settle`, which makes it durable. Null: the log is not what `state`
+ * Appends a record. What it returns goes to `settle`. Null: the log is not what `state`
  * says, so the record was not written, or is void.
  */
-export function appendChange(state: LogState, change: Change): number | null {
+export function appendChange(state: LogState, change: Change): Unsettled | null {
   const at = state.size;
   const frame = encodeFrame(at, state.tip, encodeChange(change, state.rowAt));
   const end = at + frame.length;
@@ -41,13 +41,28 @@ export function appendChange(state: LogState, change: Change): number | null {
   }
   if (!counts) return null;
   absorb(state, change, { at, end });
-  return file;
+  return { file, state, end };
 }
 
-/** Makes an appended record durable. */
-export async function settle(file: number): Promise<void> {
+/** A log to be made durable up to where it ended when its file was opened. */
+export interface Unsettled {
+  readonly file: number;
+  readonly state: LogState;
+  readonly end: number;
+}
+
+/** What another process wrote, and may not have made durable yet. Null: nothing, or the log is there no more. */
+export function unsettled(state: LogState): Unsettled | null {
+  if (state.durable >= state.tip) return null;
+  const file = unlessMissing(() => fs.openSync(join(state.folder, state.name), forAppending));
+  return file === null ? null : { file, state, end: state.tip };
+}
+
+/** Makes it durable. */
+export async function settle({ file, state, end }: Unsettled): Promise<void> {
   try {
     await syncFile(file);
+    state.durable = Math.max(state.durable, end);
   } finally {
     fs.closeSync(file);
   }
@@ -70,6 +85,7 @@ export async function writeLog(
   const end = at + frame.length;
   absorb(state, change, { at, end });
   state.base = end;
+  state.durable = end;
   return state;
 }
 

@@ -5,7 +5,7 @@ import { storageError } from "../errors.js";
 import { applyCommit } from "./apply.js";
 import type { TurnEnvironment } from "./environment.js";
 import { type Merged, loadMerged } from "./merge.js";
-import { type Patience, checkPatience } from "./patience.js";
+import { type Patience, checkPatience, triesWithoutAnswer } from "./patience.js";
 import { emptySystem, historyLog, systemOf } from "./system.js";
 import type { Range } from "./visible.js";
 
@@ -106,7 +106,7 @@ export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvir
           return applied.outcome;
         }
       } else if (now !== null) {
-        if (tried !== null) goOn(patience, commit.id, tried.answer);
+        if (tried !== null) goOn(patience, commit.id, tried.answer, retry - 1);
         await deliver(now);
         const { revision, life } = now.row;
         const next = withPending(applied.row, applied.entries);
@@ -143,7 +143,7 @@ export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvir
       const found = await read(commit.id);
       if (found !== null && found.row.status !== "deleting") return applyCommit(found.row, commit).outcome;
       if (found !== null) await finishDelete(found.row);
-      goOn(patience, commit.id, answer);
+      goOn(patience, commit.id, answer, retry);
       await environment.pause(retry);
     }
   }
@@ -156,15 +156,13 @@ export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvir
     }
   }
 
-  /** Whether to try again; a store that gave no answer is the better reason not to. */
-  function goOn(patience: Patience, sessionId: string, answer: Answer): void {
-    try {
-      checkPatience(patience, environment.now(), sessionId);
-    } catch (impatience) {
-      throw typeof answer === "object"
-        ? storageError(answer.error, { operation: "commit", sessionId })
-        : impatience;
+  /** Throws where another try is not wanted: for a store that gave no answer, its error says whether one may help. */
+  function goOn(patience: Patience, sessionId: string, answer: Answer, retry: number): void {
+    if (typeof answer === "object") {
+      const error = storageError(answer.error, { operation: "commit", sessionId });
+      if (!error.retryable || retry >= triesWithoutAnswer) throw error;
     }
+    checkPatience(patience, environment.now(), sessionId);
   }
 
   function withPending(row: SessionRow, entries: readonly Entry[]): SessionRow {
@@ -218,7 +216,7 @@ export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvir
       begun = now.row.life;
       const answer = await bury(now.row);
       if (answer === true) return true;
-      goOn(patience, id, answer);
+      goOn(patience, id, answer, retry);
       await environment.pause(retry);
     }
   }
@@ -272,7 +270,7 @@ export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvir
       };
       const answer = await ask(() => sessions.update(clean, now.row.revision));
       if (answer === true) return acknowledge(clean, []);
-      goOn(patience, id, answer);
+      goOn(patience, id, answer, retry);
       await environment.pause(retry);
     }
   }

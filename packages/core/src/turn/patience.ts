@@ -7,6 +7,9 @@ export interface Patience {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** How often something is sent to a store that does not answer before its error is the caller's. */
+export const triesWithoutAnswer = 3;
+
 /** @throws `ABORTED` or `SESSION_BUSY` when a further try is not wanted. Nothing of this call is written then. */
 export function checkPatience({ deadline, signal }: Patience, now: number, sessionId: string): void {
   const details = { operation: "commit", sessionId };

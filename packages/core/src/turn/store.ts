@@ -8,7 +8,7 @@ import { createLanes } from "./lane.js";
 import { type Merged, loadMerged } from "./merge.js";
 import { createOutbox } from "./outbox.js";
 import { type Refused, isStored } from "./refusal.js";
-import { type Patience, checkPatience } from "./patience.js";
+import { type Patience, checkPatience, triesWithoutAnswer } from "./patience.js";
 import { type Range, lastOf, visibleRanges } from "./visible.js";
 
 /**
@@ -51,9 +51,6 @@ interface WaitingAppend {
   resolve(outcome: Committed | Refused): void;
   reject(error: unknown): void;
 }
-
-/** How often a commit without an answer is sent before its error is the caller's. */
-const triesWithoutAnswer = 3;
 
 const sessionsRemembered = 1000;
 

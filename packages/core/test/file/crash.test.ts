@@ -206,14 +206,44 @@ function dieAt(count: number): { readonly calls: number } {
   return seen;
 }
 
+describe("a write that the disk did not take", () => {
+  test("is not built upon: the next turn goes on in a new file, and knows that it was made", async () => {
+    const { directory } = await withTurns(1);
+    const adapter = newAdapter(directory);
+    const log = logOf(directory, "s");
+    const error = Object.assign(new Error("broken"), { code: "EIO" });
+    jest.spyOn(fs, "fdatasync").mockImplementationOnce((_, done) => done(error));
+    const one = { ...turn("s", next, { state: { n: 2 }, messages: ["2"] }), retry: { since: null } };
+    expect(await commit(adapter, one)).toMatchObject({
+      status: "failed",
+      error: { code: "STORAGE_FAILED", cause: { code: "EIO" } },
+    });
+    expect(await commit(adapter, one)).toMatchObject({ status: "replayed" });
+    expect(logOf(directory, "s")).not.toBe(log);
+    expect(await turnsIn(directory)).toBe(2);
+  });
+
+  test("of another process is made durable before anybody answers for it", async () => {
+    const { directory } = await withTurns(1);
+    const one = turn("s", next, { state: { n: 2 }, messages: ["2"] });
+    await committed(newAdapter(directory), one);
+    const synced = jest.spyOn(fs, "fdatasync");
+    const adapter = newAdapter(directory);
+    expect(await commit(adapter, one)).toMatchObject({ status: "replayed" });
+    expect(synced).toHaveBeenCalledTimes(1);
+    expect(await commit(adapter, one)).toMatchObject({ status: "replayed" });
+    expect(synced).toHaveBeenCalledTimes(1);
+  });
+});
+
 describe("a process that dies", () => {
   test.each([
-    ["a turn after which the log is long", 8],
+    ["a turn that finds the log long", 4],
     ["the first turn", 0],
   ])("at any call of the file system in %s, leaves a whole session", async (_, before) => {
     for (let count = 1, isOver = false; !isOver; count++) {
       const directory = temporaryFolder();
-      const content = "x".repeat(40_000);
+      const content = "x".repeat(50_000);
       const adapter = newAdapter(directory);
       if (before > 0) await committed(adapter, turn("s", creation, { state: { n: 0 } }));
       for (const n of numbers(1, before - 1)) {
@@ -241,6 +271,7 @@ describe("a process that dies", () => {
       expect((await newAdapter(directory).sessionRepository.findById("s"))?.state).toEqual(state);
       if (found !== null) expect(await turnsIn(directory)).toBe(state.n);
       expect(count).toBeLessThan(100);
+      if (isOver) expect(count).toBeGreaterThan(10);
     }
   });
 

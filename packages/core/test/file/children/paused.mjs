@@ -1,4 +1,4 @@
-// Stops itself in the middle of a write, at the call of the file system that `at` names, and reports how it ended.
+// Stops itself in the middle of a commit, or of a delete where none is given, at the call of the file system that `at` names, and reports how it ended.
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 
@@ -26,11 +26,20 @@ syncBuiltinESMExports();
 
 const { FileAdapter } = await import("@waymark/core/file");
 const adapter = new FileAdapter({ directory });
-await adapter.turns.load(id, { last: 1 });
+const seen = await adapter.turns.load(id, { last: 1 });
+
+async function run() {
+  if (commit !== undefined) {
+    const [outcome] = await adapter.turns.commit([commit]);
+    return outcome.status === "failed" ? { status: "failed", code: outcome.error.code } : outcome;
+  }
+  await adapter.messageRepository.deleteBySessionId(id, { log: seen.row.life });
+  return { removed: await adapter.sessionRepository.delete(id, seen.row.revision) };
+}
+
 process.send("ready");
 process.once("message", async () => {
   isArmed = true;
-  const [outcome] = await adapter.turns.commit([commit]);
-  process.send(outcome.status === "failed" ? { status: "failed", code: outcome.error.code } : outcome);
+  process.send(await run());
   process.disconnect();
 });
