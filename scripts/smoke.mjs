@@ -1,6 +1,9 @@
 // Loads the built packages as an application would, on whatever Node runs this file.
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { root } from "./run.mjs";
 
@@ -16,9 +19,27 @@ const names = [
   "@waymark/adapter-memory",
 ];
 
+const modules = {};
 for (const name of names) {
-  const module = await load(name);
-  assert.ok(Object.keys(module).length > 0, `${name} exports nothing`);
+  modules[name] = await load(name);
+  assert.ok(Object.keys(modules[name]).length > 0, `${name} exports nothing`);
 }
 
-console.log(`${names.length} entries load on Node ${process.versions.node}`);
+const { PersistenceManager, createSession } = modules["@waymark/core"];
+const { FileAdapter } = modules["@waymark/core/file"];
+const { MemoryAdapter } = modules["@waymark/adapter-memory"];
+const directory = mkdtempSync(join(tmpdir(), "waymark-smoke-"));
+try {
+  for (const adapter of [new FileAdapter({ directory }), new MemoryAdapter()]) {
+    const persistence = new PersistenceManager({ adapter });
+    const session = createSession({ id: "s", data: { at: new Date(7), big: 7n } });
+    await persistence.saveTurn({ session, messages: [{ role: "user", content: "hello" }] });
+    assert.deepEqual(await persistence.loadSessionState("s"), session);
+    assert.equal((await persistence.loadSessionHistory("s"))[0].content, "hello");
+    await persistence.close();
+  }
+} finally {
+  rmSync(directory, { recursive: true });
+}
+
+console.log(`${names.length} entries load and keep a turn on Node ${process.versions.node}`);

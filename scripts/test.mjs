@@ -58,6 +58,8 @@ async function jest(env) {
     ),
     { env },
   );
+  // What a test has measured or explored is worth reading when it passes, too.
+  for (const [, note] of output.matchAll(/^note: (.*)$/gm)) console.log(`       ${note}`);
   let results = [];
   try {
     results = JSON.parse(readFileSync(file, "utf8")).testResults;

@@ -25,7 +25,9 @@ async function codeOf(work: Promise<unknown>): Promise<ErrorCode | "no error"> {
     await work;
     return "no error";
   } catch (error) {
-    return error !== null && typeof error === "object" && "code" in error ? (error.code as ErrorCode) : "no error";
+    return error !== null && typeof error === "object" && "code" in error
+      ? (error.code as ErrorCode)
+      : "no error";
   }
 }
 
@@ -88,7 +90,10 @@ describe.each(stores)("a session on $name", (store) => {
   it("gives messages gapless sequences, whatever the clock says", async () => {
     const session = await saved();
     const late = { ...said("third"), createdAt: new Date(5) };
-    const result = await manager.saveTurn({ session, messages: [late, { ...said("fourth"), createdAt: new Date(1) }] });
+    const result = await manager.saveTurn({
+      session,
+      messages: [late, { ...said("fourth"), createdAt: new Date(1) }],
+    });
     expect(result).toMatchObject({ first: 3, last: 4, replayed: false });
     const history = await manager.loadSessionHistory("s");
     expect(history.map(({ sequence, content }) => [sequence, content])).toEqual([
@@ -101,7 +106,8 @@ describe.each(stores)("a session on $name", (store) => {
 
   it("reads pages of messages from both ends", async () => {
     const session = await saved();
-    for (let turn = 0; turn < 4; turn++) await manager.saveTurn({ session, messages: [said(`${turn}`), said("ok")] });
+    for (let turn = 0; turn < 4; turn++)
+      await manager.saveTurn({ session, messages: [said(`${turn}`), said("ok")] });
     const sequences = async (query: object) =>
       (await manager.findMessagesBySessionId("s", query)).map(({ sequence }) => sequence);
     expect(await sequences({ limit: 3 })).toEqual([8, 9, 10]);
@@ -155,7 +161,9 @@ describe.each(stores)("a session on $name", (store) => {
   });
 
   describe("when somebody else was first", () => {
-    async function two(): Promise<[SessionState<Booking>, SessionState<Booking>, PersistenceManager<Booking>]> {
+    async function two(): Promise<
+      [SessionState<Booking>, SessionState<Booking>, PersistenceManager<Booking>]
+    > {
       const other = open();
       await saved("s", { name: "Ann", guests: 2 });
       return [await loaded(), await loaded("s", other), other];
@@ -236,7 +244,10 @@ describe.each(stores)("a session on $name", (store) => {
       mine.data.guests = 5;
       const conflict: ConflictPolicy<Booking> = ({ base, mine, theirs }) => ({
         ...theirs,
-        data: { ...theirs.data, guests: (mine.data.guests ?? 0) + (theirs.data.guests ?? 0) - (base?.data.guests ?? 0) },
+        data: {
+          ...theirs.data,
+          guests: (mine.data.guests ?? 0) + (theirs.data.guests ?? 0) - (base?.data.guests ?? 0),
+        },
       });
       await manager.saveTurn({ session: mine, conflict });
       expect((await loaded()).data.guests).toBe(6);
@@ -277,9 +288,13 @@ describe.each(stores)("a session on $name", (store) => {
       const { data } = await loaded();
       for (let index = 0; index < 8; index++) expect(data).toHaveProperty(`racer${index}`, 4);
       const history = await manager.loadSessionHistory("s");
-      expect(history.map(({ sequence }) => sequence)).toEqual(Array.from({ length: 42 }, (_, index) => index + 1));
+      expect(history.map(({ sequence }) => sequence)).toEqual(
+        Array.from({ length: 42 }, (_, index) => index + 1),
+      );
       for (let index = 0; index < 8; index++) {
-        const own = history.filter(({ content }) => content.startsWith(`${index}:`)).map(({ content }) => content);
+        const own = history
+          .filter(({ content }) => content.startsWith(`${index}:`))
+          .map(({ content }) => content);
         expect(own).toEqual([0, 1, 2, 3, 4].map((turn) => `${index}:${turn}`));
       }
     });
@@ -299,7 +314,9 @@ describe.each(stores)("a session on $name", (store) => {
   it("keeps the order of messages that are saved at once", async () => {
     await saved();
     const contents = Array.from({ length: 20 }, (_, index) => `m${index}`);
-    const stored = await Promise.all(contents.map((content) => manager.saveMessage({ sessionId: "s", ...said(content) })));
+    const stored = await Promise.all(
+      contents.map((content) => manager.saveMessage({ sessionId: "s", ...said(content) })),
+    );
     expect(stored.map(({ sequence }) => sequence)).toEqual(contents.map((_, index) => index + 3));
     const history = await manager.loadSessionHistory("s");
     expect(history.slice(2).map(({ content }) => content)).toEqual(contents);
@@ -331,7 +348,8 @@ describe.each(stores)("a session on $name", (store) => {
       const copy = { ...session, data: { ...session.data, guests: 1 } };
       await manager.saveTurn({ session: copy, messages: [said("once")], operationId: "op" });
       const others = await loaded();
-      for (let turn = 0; turn < 17; turn++) await manager.saveTurn({ session: others, messages: [said("more")] });
+      for (let turn = 0; turn < 17; turn++)
+        await manager.saveTurn({ session: others, messages: [said("more")] });
       session.data.guests = 1;
       const again = manager.saveTurn({ session, messages: [said("once")], operationId: "op" });
       expect(await codeOf(again)).toBe("OPERATION_UNKNOWN");
@@ -407,13 +425,29 @@ describe.each(stores)("a session on $name", (store) => {
     expect(await bo.updateSessionStatus("s", "completed")).toBe(false);
     expect(await codeOf(bo.saveMessage({ sessionId: "s", ...said("x") }))).toBe("SESSION_NOT_FOUND");
     expect(await codeOf(bo.saveTurn({ session }))).toBe("SESSION_NOT_FOUND");
-    expect(await codeOf(bo.saveTurn({ session: createSession<Booking>({ id: "s" }) }))).toBe("SESSION_EXISTS");
+    expect(await codeOf(bo.saveTurn({ session: createSession<Booking>({ id: "s" }) }))).toBe(
+      "SESSION_EXISTS",
+    );
     expect(await bo.loadSessionState("s", { userId: "ann" })).toEqual(session);
     expect(await ann.loadSessionHistory("s")).toHaveLength(1);
   });
 
   it("keeps ids apart that look alike, and refuses those that no store can tell apart", async () => {
-    const ids = ["A", "a", "\u00e9", "e\u0301", "..", ".", "a/b", "a\\b", "con", "a.json", "%2e", " ", "x".repeat(128)];
+    const ids = [
+      "A",
+      "a",
+      "\u00e9",
+      "e\u0301",
+      "..",
+      ".",
+      "a/b",
+      "a\\b",
+      "con",
+      "a.json",
+      "%2e",
+      " ",
+      "x".repeat(128),
+    ];
     for (const id of ids) await saved(id, { name: id });
     for (const id of ids) expect((await loaded(id, manager)).data).toEqual({ name: id });
     for (const id of ["", "x".repeat(129), "é".repeat(65), "a\0b", "\ud800", 7, null, { $ne: null }]) {
@@ -434,7 +468,9 @@ describe.each(stores)("a session on $name", (store) => {
     delete broken["x"];
     const message = { role: "robot", content: 7 } as never;
     expect(await codeOf(manager.saveTurn({ session, messages: [message] }))).toBe("INVALID_ARGUMENT");
-    expect(await codeOf(manager.saveTurn({ session: { ...session, data: [] as never } }))).toBe("INVALID_STATE");
+    expect(await codeOf(manager.saveTurn({ session: { ...session, data: [] as never } }))).toBe(
+      "INVALID_STATE",
+    );
     expect(await codeOf(manager.saveTurn({ session, operationId: "" }))).toBe("INVALID_ID");
     expect(await manager.loadSessionHistory("s")).toHaveLength(2);
     session.data.name = "fine";
@@ -450,7 +486,9 @@ describe.each(stores)("a session on $name", (store) => {
     session.data.name = "y".repeat(30_000);
     expect(await codeOf(small.saveTurn({ session, messages: [said("x")] }))).toBe("COMMIT_TOO_LARGE");
     session.data.name = "fits";
-    expect(await codeOf(small.saveTurn({ session, messages: [said("y".repeat(30_000))] }))).toBe("COMMIT_TOO_LARGE");
+    expect(await codeOf(small.saveTurn({ session, messages: [said("y".repeat(30_000))] }))).toBe(
+      "COMMIT_TOO_LARGE",
+    );
     const message = { sessionId: "s", ...said("y".repeat(30_000)) };
     expect(await codeOf(small.saveMessage(message))).toBe("COMMIT_TOO_LARGE");
     await small.saveTurn({ session, messages: [said("x")] });

@@ -51,7 +51,10 @@ describe("a store that takes whole turns", () => {
     await manager.saveTurn({ session });
     isDown = true;
     const turn = { session, messages: [said("x")], operationId: "op" };
-    await expect(manager.saveTurn(turn)).rejects.toMatchObject({ code: "STORAGE_UNAVAILABLE", retryable: true });
+    await expect(manager.saveTurn(turn)).rejects.toMatchObject({
+      code: "STORAGE_UNAVAILABLE",
+      retryable: true,
+    });
     isDown = false;
     expect(await manager.saveTurn(turn)).toMatchObject({ first: 1, replayed: false });
   });
@@ -60,7 +63,8 @@ describe("a store that takes whole turns", () => {
     const groups: number[] = [];
     const { adapter } = through(async (commits, memory) => {
       groups.push(commits.length);
-      if (commits.some(({ messages }) => messages[0]?.content === "bad")) throw new Error("the statement failed");
+      if (commits.some(({ messages }) => messages[0]?.content === "bad"))
+        throw new Error("the statement failed");
       return commit(memory, commits);
     });
     const manager = new PersistenceManager({ adapter });
@@ -73,7 +77,8 @@ describe("a store that takes whole turns", () => {
     results.forEach((result, index) => expect(result.status).toBe(index === 10 ? "rejected" : "fulfilled"));
     await expect(manager.loadSessionState("s10")).resolves.toBeNull();
     for (const [index, id] of ids.entries()) {
-      if (index !== 10) expect((await manager.loadSessionHistory(id)).map(({ content }) => content)).toEqual([id]);
+      if (index !== 10)
+        expect((await manager.loadSessionHistory(id)).map(({ content }) => content)).toEqual([id]);
     }
     expect(Math.max(...groups)).toBeGreaterThan(1);
   });
@@ -91,7 +96,10 @@ describe("a store that takes whole turns", () => {
     });
     const manager = new PersistenceManager({ adapter });
     const sessions = ["a", "b", "c", "d"].map((id) => createSession({ id }));
-    const saves = sessions.flatMap((session) => [manager.saveTurn({ session }), manager.saveTurn({ session })]);
+    const saves = sessions.flatMap((session) => [
+      manager.saveTurn({ session }),
+      manager.saveTurn({ session }),
+    ]);
     while (groups.length < 2) await Promise.resolve();
     open();
     await Promise.all(saves);
@@ -121,7 +129,9 @@ describe("a store with two plain repositories", () => {
     expect(memory.getSnapshot().messages).toEqual([]);
     expect(await manager.loadSessionHistory("s")).toHaveLength(1);
     await expect(manager.flush()).rejects.toMatchObject({ code: "STORAGE_UNAVAILABLE" });
-    await expect(manager.saveTurn({ session, messages: [said("more")] })).rejects.toMatchObject({ retryable: true });
+    await expect(manager.saveTurn({ session, messages: [said("more")] })).rejects.toMatchObject({
+      retryable: true,
+    });
     isDown = false;
     await manager.saveTurn({ session, messages: [said("more")] });
     await manager.flush();
@@ -151,13 +161,19 @@ describe("a store with two plain repositories", () => {
     await manager.flush();
     const row = memory.getSnapshot().sessions[0];
     await memory.messageRepository.deleteBySessionId("s", { log: row?.life ?? "", to: 1 });
-    await expect(manager.loadSessionHistory("s")).rejects.toMatchObject({ code: "STORAGE_DAMAGED", sessionId: "s" });
+    await expect(manager.loadSessionHistory("s")).rejects.toMatchObject({
+      code: "STORAGE_DAMAGED",
+      sessionId: "s",
+    });
   });
 
   it("tells the host of work that goes on after the answer", async () => {
     const work: Promise<unknown>[] = [];
     const memory = new MemoryAdapter();
-    const manager = new PersistenceManager({ adapter: plain(memory), waitUntil: (promise) => work.push(promise) });
+    const manager = new PersistenceManager({
+      adapter: plain(memory),
+      waitUntil: (promise) => work.push(promise),
+    });
     await manager.saveTurn({ session: createSession({ id: "s" }), messages: [said("x")] });
     expect(work.length).toBeGreaterThan(0);
     await Promise.all(work);
@@ -182,7 +198,10 @@ describe("connecting", () => {
     };
     const one = new PersistenceManager({ adapter });
     const two = new PersistenceManager({ adapter });
-    await expect(one.loadSessionState("s")).rejects.toMatchObject({ code: "STORAGE_FAILED", operation: "initialize" });
+    await expect(one.loadSessionState("s")).rejects.toMatchObject({
+      code: "STORAGE_FAILED",
+      operation: "initialize",
+    });
     expect(await one.loadSessionState("s")).toBeNull();
     expect(await two.loadSessionState("s")).toBeNull();
     expect(starts).toBe(2);

@@ -13,7 +13,13 @@ export interface TestStore {
 }
 
 /** The same tables, with the facet hidden: core then uses its outbox. */
-function withoutTurns({ name, durability, limits, sessionRepository, messageRepository }: PersistenceAdapter) {
+function withoutTurns({
+  name,
+  durability,
+  limits,
+  sessionRepository,
+  messageRepository,
+}: PersistenceAdapter) {
   return { name, durability, limits, sessionRepository, messageRepository };
 }
 

@@ -251,8 +251,7 @@ export function createStore({ directory, lockTimeoutMs }: StoreOptions): Store {
       return null;
     }
     if (!rewrite) return rest;
-    // The new log is durable before it is used, and has what the record says.
-    if (rest !== null) fs.closeSync(rest.file);
+    if (rest !== null) await makeDurable(sessionId, rest);
     await renew(doing, state);
     return null;
   }

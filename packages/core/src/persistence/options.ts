@@ -1,6 +1,6 @@
 import type { PersistenceAdapter } from "../contract/adapter.js";
 import type { Message } from "../contract/message.js";
-import type { Schema } from "../state/schema.js";
+import type { FieldSchemas, Schema } from "../state/schema.js";
 import type { SessionState } from "../state/session.js";
 import type { TurnEnvironment } from "../turn/environment.js";
 
@@ -41,7 +41,7 @@ export interface PersistenceOptions<TData = unknown> {
 /** What the manager is told by the agent, or by whoever makes it. */
 export interface ManagerOptions<TData = unknown> extends PersistenceOptions<TData> {
   /** Checks `data` field by field, before each save and after each load. */
-  readonly schema?: Schema | undefined;
+  readonly schema?: FieldSchemas<TData> | Schema | undefined;
   /** Stored with the sessions that are created, for queries. */
   readonly agentName?: string | undefined;
   /** Clock, randomness and pauses. Default: the real ones. */

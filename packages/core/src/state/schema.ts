@@ -9,6 +9,9 @@ export type Schema = Readonly<Record<string, StandardSchemaV1>>;
 /** The data that a schema describes: what its fields give, not what they take. */
 export type InferData<S extends Schema> = { -readonly [K in keyof S]: InferOutput<S[K]> };
 
+/** A schema for data of a known type; where the type is not known, it is inferred from the schema. */
+export type FieldSchemas<TData> = { readonly [K in keyof TData]: StandardSchemaV1<unknown, TData[K]> };
+
 /** What validating one field gave. The path of an issue begins with `data` and the field. */
 export type FieldResult =
   { readonly value: unknown; readonly issues?: undefined } | { readonly issues: readonly ValidationIssue[] };

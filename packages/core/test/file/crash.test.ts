@@ -47,6 +47,8 @@ async function turnsIn(directory: string): Promise<number> {
   return row.last;
 }
 
+jest.setTimeout(60_000);
+
 describe("a record that was cut off", () => {
   test("at any byte is not there for readers, and the next turn goes on without it", async () => {
     const { directory, sizes } = await withTurns(2);

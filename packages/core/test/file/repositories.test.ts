@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "@jest/globals";
+import { describe, expect, jest, test } from "@jest/globals";
 import type { SessionRow } from "../../src/contract/row.js";
 import {
   committed,
@@ -15,6 +15,8 @@ import {
   temporaryFolder,
   turn,
 } from "./support.js";
+
+jest.setTimeout(60_000);
 
 describe("rows in files", () => {
   test("are created once, replaced by revision and removed by revision", async () => {

@@ -18,9 +18,9 @@ describe("rules that are almost right", () => {
       const { violation } = await explored(mutant);
       expect(violation).not.toBeNull();
       const seconds = ((performance.now() - started) / 1000).toFixed(2);
-      process.stdout.write(`${mutant.name}: caught in ${seconds} s, ${violation?.problem}\n`);
+      process.stdout.write(`note: variant "${mutant.name}" caught in ${seconds} s\n`);
     },
-    120_000,
+    600_000,
   );
 
   it.each([
@@ -32,6 +32,6 @@ describe("rules that are almost right", () => {
       const { violation } = await explored({ name: "short memory", scenario, patches: [shortMemory] });
       expect(violation).toBeNull();
     },
-    120_000,
+    600_000,
   );
 });
