@@ -53,7 +53,9 @@ async function compare(manager, session, hand, pairs) {
 export async function benchFile() {
   const directory = mkdtempSync(join(tmpdir(), "waymark-bench-"));
   const hand = await byHand(directory);
-  const manager = new PersistenceManager({ adapter: new FileAdapter({ directory: join(directory, "sessions") }) });
+  const manager = new PersistenceManager({
+    adapter: new FileAdapter({ directory: join(directory, "sessions") }),
+  });
   try {
     const session = bookingSession("s");
     for (let turn = 0; turn < 10; turn++) await manager.saveTurn({ session, messages: exchange });

@@ -6,7 +6,9 @@ import { benchSize } from "./size.mjs";
 
 const all = { size: benchSize, core: benchCore, file: benchFile };
 const wanted = process.argv.slice(2);
-console.log(`Node ${process.versions.node}, ${availableParallelism()} cores; medians with their 95 % interval`);
+console.log(
+  `Node ${process.versions.node}, ${availableParallelism()} cores; medians with their 95 % interval`,
+);
 let kept = true;
 for (const [name, bench] of Object.entries(all)) {
   if (wanted.length === 0 || wanted.includes(name)) kept = (await bench()) && kept;

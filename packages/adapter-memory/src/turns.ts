@@ -4,9 +4,9 @@ import { type Store, addEntry, copy, entriesOf } from "./store.js";
 export function createTurns(store: Store): Turns {
   function commitOne(commit: Commit): Outcome {
     const stored = store.sessions.get(commit.id);
-    if (stored?.dirty === true) return { status: "busy" };
     const applied = applyCommit(stored === undefined ? null : copy(stored), commit);
     if (applied.write) {
+      if (stored?.dirty === true) return { status: "busy" };
       store.sessions.set(commit.id, copy(applied.row));
       for (const entry of applied.entries) addEntry(store, entry);
     }

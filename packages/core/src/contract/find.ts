@@ -1,4 +1,5 @@
 import { ValidationError } from "../errors.js";
+import { checkId } from "./id.js";
 import type { Filter, SessionRow } from "./row.js";
 
 /** Where a page of `find` ended: the next one begins behind it. */
@@ -16,11 +17,12 @@ export function encodeCursor({ createdAt, id }: FindPosition): string {
 export function decodeCursor(cursor: string): FindPosition {
   const match = typeof cursor === "string" ? /^(-?\d{1,16})\.(.+)$/s.exec(cursor) : null;
   try {
-    if (match?.[1] !== undefined && match[2] !== undefined) {
-      return { createdAt: Number(match[1]), id: decodeURIComponent(match[2]) };
-    }
+    const createdAt = Number(match?.[1]);
+    const id = decodeURIComponent(match?.[2] ?? "");
+    checkId(id, "find");
+    if (Number.isSafeInteger(createdAt)) return { createdAt, id };
   } catch {
-    // A `%` that is no escape: not of our making.
+    // An escape or an id that no page gave.
   }
   throw invalid("the cursor is not one that an earlier page gave");
 }

@@ -1,10 +1,10 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate as breathe } from "node:timers/promises";
-import { checkId } from "../contract/id.js";
+import { checkFind, compareFound, encodeCursor, matches } from "../contract/find.js";
 import type { Filter, Page, SessionRow } from "../contract/row.js";
-import { ValidationError, isWaymarkError } from "../errors.js";
-import { type Cell, parse, toRow } from "./change.js";
+import { isWaymarkError } from "../errors.js";
+import { type Cell, toRow } from "./change.js";
 import { unlessMissing } from "./disk.js";
 import { type Doing, failure } from "./failure.js";
 import { findLog, peekRow } from "./log.js";
@@ -18,23 +18,24 @@ const foldersAtATime = 64;
 export async function findRows(
   store: Store,
   filter: Filter,
-  { limit, cursor }: { limit: number; cursor?: string },
+  page: { limit: number; cursor?: string },
 ): Promise<Page<SessionRow>> {
-  if (!Number.isInteger(limit) || limit < 1 || limit > 100) throw invalid("`limit` must be 1 to 100");
-  const after = cursor === undefined ? null : decodeCursor(cursor);
+  const behind = checkFind(page);
+  const { limit } = page;
   let found: Cell[] = [];
   for await (const { id, folder } of sessionsIn(store)) {
     const cell = rowOf(store, id, folder);
-    if (cell === null || !matches(cell, filter) || (after !== null && order(cell.row, after) <= 0)) continue;
+    if (cell === null || !matches(cell.row, filter)) continue;
+    if (behind !== null && compareFound(cell.row, behind) <= 0) continue;
     found.push(cell);
     // Only a page is kept in memory, and what may become of it.
     if (found.length > 10 * limit) found = firstOf(found, limit + 1);
   }
-  const page = firstOf(found, limit + 1);
-  const last = page[limit - 1];
+  const first = firstOf(found, limit + 1);
+  const last = first[limit - 1];
   return {
-    items: page.slice(0, limit).map(toRow),
-    next: page.length > limit && last !== undefined ? encodeCursor(last.row) : null,
+    items: first.slice(0, limit).map(toRow),
+    next: first.length > limit && last !== undefined ? encodeCursor(last.row) : null,
   };
 }
 
@@ -76,55 +77,6 @@ function rowOf(store: Store, id: string, folder: string): Cell | null {
   }
 }
 
-function matches({ row }: Cell, filter: Filter): boolean {
-  const { userId, agentName, status, updatedBefore, updatedAfter, expiresBefore, dirty } = filter;
-  return (
-    (userId === undefined || row.userId === userId) &&
-    (agentName === undefined || row.agentName === agentName) &&
-    (status === undefined ? row.status !== "deleting" : status.includes(row.status)) &&
-    (updatedBefore === undefined || row.updatedAt < updatedBefore) &&
-    (updatedAfter === undefined || row.updatedAt > updatedAfter) &&
-    (expiresBefore === undefined || (row.expiresAt !== null && row.expiresAt < expiresBefore)) &&
-    (dirty === undefined || row.dirty === dirty)
-  );
-}
-
-interface Position {
-  readonly createdAt: number;
-  readonly id: string;
-}
-
-function order(a: Position, b: Position): number {
-  return b.createdAt - a.createdAt || Buffer.compare(Buffer.from(a.id), Buffer.from(b.id));
-}
-
 function firstOf(cells: readonly Cell[], count: number): Cell[] {
-  return cells.toSorted((a, b) => order(a.row, b.row)).slice(0, count);
-}
-
-function encodeCursor({ createdAt, id }: Position): string {
-  return Buffer.from(JSON.stringify([createdAt, id])).toString("base64url");
-}
-
-function decodeCursor(cursor: string): Position {
-  const value = parse(Buffer.from(cursor, "base64url").toString("utf8"));
-  if (!Array.isArray(value) || value.length !== 2) throw invalid("the cursor is not one that `find` gave");
-  const [createdAt, id]: readonly unknown[] = value;
-  if (!Number.isSafeInteger(createdAt) || typeof createdAt !== "number") {
-    throw invalid("the cursor is not one that `find` gave");
-  }
-  checkCursorId(id);
-  return { createdAt, id };
-}
-
-function checkCursorId(id: unknown): asserts id is string {
-  try {
-    checkId(id, "find");
-  } catch {
-    throw invalid("the cursor is not one that `find` gave");
-  }
-}
-
-function invalid(problem: string): ValidationError {
-  return new ValidationError("INVALID_ARGUMENT", `find: ${problem}`, doing);
+  return cells.toSorted((a, b) => compareFound(a.row, b.row)).slice(0, count);
 }

@@ -108,7 +108,8 @@ async function snapshot<TData>(
   const { version } = session;
   const known = saving.known.get(session);
   let base: Base | null = null;
-  if (version !== undefined) base = known?.version === version ? known : await baseOfCopy(saving, id, version);
+  if (version !== undefined)
+    base = known?.version === version ? known : await baseOfCopy(saving, id, version);
   if (schema !== undefined) {
     const checked = validateData(schema, session.data, { operation: call, sessionId: id });
     if (checked !== undefined) await checked;

@@ -35,7 +35,7 @@ export const mutants: readonly Mutant[] = [
     name: "no life in the message key",
     scenario: "a reader, a delete and a new life",
     patches: [
-      { file: "apply.ts", from: "    log: row.life,\n", to: '    log: "m",\n' },
+      { file: "apply.ts", from: "entryOf(row.id, row.life, row.last", to: 'entryOf(row.id, "m", row.last' },
       {
         file: "merge.ts",
         from: "{ log: row.life, from: first, to: last }",
@@ -79,13 +79,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "operation ids not kept",
     scenario: "a writer and a reader, with faults",
-    patches: [
-      {
-        file: "apply.ts",
-        from: "operations: [...system.operations.slice(1 - operationWindow), operation],",
-        to: 'operations: [...system.operations.slice(1 - operationWindow), { ...operation, digest: operation.id, id: "" }],',
-      },
-    ],
+    patches: [{ file: "apply.ts", from: "operation.id === commit.operation.id", to: "false" }],
   },
   {
     name: "revisions from 1 in every life",
@@ -93,8 +87,8 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: "apply.ts",
-        from: "      revision: commit.revision,\n",
-        to: "      revision: String(count),\n",
+        from: "revision: commit.revision,",
+        to: "revision: String(system.count),",
       },
     ],
   },

@@ -212,8 +212,9 @@ export async function judgeEnd(
   if (broken !== null) return broken;
   const isQuiet = world.faultsUsed === 0 && world.crashesUsed === 0;
   if (isQuiet) {
-    const dead = [...world.entries.values()].find(({ log }) => log !== world.row?.life);
-    if (dead !== undefined) return `a message of the ended life ${dead.log} was left behind`;
+    const alive = new Set(expected(world, commits, world.history.length - 1, [[1, Infinity]]));
+    const dead = shown([...world.entries.values()]).find((entry) => !isLive(world.row) || !alive.has(entry));
+    if (dead !== undefined) return `message ${dead} of an ended life was left behind`;
   }
   const wanted = isLive(world.row) ? world.row : null;
   const at = world.history.length - 1;
