@@ -8,17 +8,17 @@ import { FileAdapter } from "@waymark/core/file";
 import { bookingSession, exchange } from "./session.mjs";
 import { median, row } from "./stats.mjs";
 
-/** As many bytes as the store appends for such a turn, in the least number of calls. */
+/** The same bytes as the store has to append for such a turn, made and written in the least number of calls. */
 async function byHand(directory) {
   const lock = join(directory, "lock");
   const file = await open(join(directory, "log"), "a", 0o600);
-  const text = JSON.stringify({ ...bookingSession("s"), exchange });
+  const session = bookingSession("s");
   return {
     turn: async () => {
       const held = openSync(lock, "wx", 0o600);
       writeSync(held, `${process.pid}`);
       closeSync(held);
-      await file.appendFile(`${text}\n`);
+      await file.appendFile(`${JSON.stringify({ session, exchange })}\n`);
       await file.datasync();
       unlinkSync(lock);
     },
@@ -38,7 +38,7 @@ async function compare(manager, session, hand, pairs) {
     return manager.saveTurn({ session, messages: exchange });
   };
   for (let pair = 0; pair < pairs; pair++) {
-    // Several of each in a row: single ones are too short to compare under a noisy disk.
+    // A few of each in a row: a single one is too short to compare on a disk that others use too.
     const first = await time(async () => {
       for (let i = 0; i < 5; i++) await hand.turn();
     });
