@@ -25,7 +25,16 @@ export {
   type ErrorDetails,
   type StorageCode,
 } from "./errors.js";
+export { decodeValue } from "./codec/decode.js";
+export { encodeValue } from "./codec/encode.js";
 export { type Applied, applyCommit } from "./turn/apply.js";
+export { type TurnEnvironment, systemEnvironment } from "./turn/environment.js";
+export type { Merged } from "./turn/merge.js";
+export type { Patience } from "./turn/patience.js";
+export { type Rebased, rebase } from "./turn/rebase.js";
+export type { Refused } from "./turn/refusal.js";
+export { type TurnStore, createTurnStore } from "./turn/store.js";
+export { historyLog, operationWindow } from "./turn/system.js";
 export {
   type FindPosition,
   checkFind,

@@ -1,3 +1,5 @@
+import { encodeValue } from "../codec/encode.js";
+import { jsonEqual } from "../codec/equal.js";
 import { setOwn } from "../codec/own.js";
 import { ValidationError, type ValidationIssue } from "../errors.js";
 import type { SessionState } from "../state/session.js";
@@ -38,12 +40,20 @@ export function applyDraft<TData>(
       else applyKeys(here, getOwn(base.dataByRoute, routeId) ?? {}, part);
     }
   }
-  session.routeHistory.splice(0, base.routeHistory.length, ...draft.routeHistory);
+  if (!isSame(base.routeHistory, draft.routeHistory)) {
+    session.routeHistory.splice(0, base.routeHistory.length, ...draft.routeHistory);
+  }
   if (draft.metadata !== undefined) applyKeys((session.metadata ??= {}), base.metadata ?? {}, draft.metadata);
+  if (isSame([base.currentRoute, base.currentStep], [draft.currentRoute, draft.currentStep])) return;
   if (draft.currentRoute === undefined) delete session.currentRoute;
   else session.currentRoute = draft.currentRoute;
   if (draft.currentStep === undefined) delete session.currentStep;
   else session.currentStep = draft.currentStep;
+}
+
+function isSame(a: readonly unknown[], b: readonly unknown[]): boolean {
+  const context = { operation: "respond" };
+  return jsonEqual(encodeValue(a, context), encodeValue(b, context));
 }
 
 function applyKeys(target: object, base: object, draft: object): void {

@@ -1,6 +1,7 @@
 import type { Message } from "../contract/message.js";
-import { ValidationError } from "../errors.js";
+import { ValidationError, isWaymarkError } from "../errors.js";
 import type { PersistenceManager } from "../persistence/manager.js";
+import { messageProblems } from "../persistence/messages.js";
 import type { TurnInput } from "../persistence/options.js";
 import type { AgentResponse } from "../session/response.js";
 import type { Schema } from "../state/schema.js";
@@ -47,7 +48,9 @@ export function respond<TData, TContext>(
 ): Promise<AgentResponse<TData>> {
   const { session } = request;
   const before = turnsOf.get(session) ?? Promise.resolve();
-  const take = () => takeTurn(agent, request, manager);
+  // The application may go on writing to its array while the model thinks.
+  const turn = { ...request, history: [...request.history] };
+  const take = () => takeTurn(agent, turn, manager);
   const result = before.then(take, take);
   turnsOf.set(session, result);
   return result;
@@ -100,7 +103,15 @@ async function create<TData>(
 ): Promise<void> {
   const operationId = creations.get(session) ?? randomId();
   creations.set(session, operationId);
-  await manager.saveSessionState(id, session, { ...options, operationId });
+  try {
+    await manager.saveSessionState(id, session, { ...options, operationId });
+  } catch (error) {
+    // Created by an earlier try whose answer was lost, with the data of then: what has come since is saved with the turn.
+    const isOurs = isWaymarkError(error) && error.code === "OPERATION_MISMATCH";
+    const created = isOurs ? await manager.loadSessionState(id, options) : null;
+    if (created === null) throw error;
+    session.version = created.version;
+  }
   creations.delete(session);
 }
 
@@ -141,18 +152,10 @@ function answerOf<TData>({ message, at, toolCalls }: Walked<TData>): Message {
 
 /** @throws ValidationError `INVALID_ARGUMENT` */
 export function checkHistory(history: unknown): void {
-  const isRight =
-    Array.isArray(history) &&
-    history.every(
-      (message: unknown) =>
-        typeof message === "object" &&
-        message !== null &&
-        "role" in message &&
-        typeof message.role === "string" &&
-        "content" in message &&
-        typeof message.content === "string",
-    );
-  if (isRight) return;
-  const message = "respond: `history` must be an array of messages, each with a `role` and a `content`";
-  throw new ValidationError("INVALID_ARGUMENT", message, { operation: "respond" });
+  const issues = Array.isArray(history)
+    ? history.flatMap((message: unknown, index) => messageProblems(message, ["history", String(index)]))
+    : [{ path: ["history"], message: "must be an array of messages" }];
+  if (issues.length === 0) return;
+  const list = issues.map(({ path, message }) => `${path.join(".")} ${message}`).join("; ");
+  throw new ValidationError("INVALID_ARGUMENT", `respond: ${list}`, { operation: "respond", issues });
 }

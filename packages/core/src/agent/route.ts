@@ -63,8 +63,10 @@ export interface Route<TData, TContext> {
   readonly steps: readonly Step<TData, TContext>[];
   /**
    * Called when the last step is done and the model has answered, before the turn is stored; what it changes in the session
-   * is stored with the turn. If it throws, the turn fails and the session is as before. It is called again if the turn is
-   * taken again, so what it does elsewhere has to bear that.
+   * is stored with the turn. If it throws, the turn fails and the session is as before, but for what it changed inside of
+   * nested values. It is called again if the turn is taken again, so what it does elsewhere has to bear that.
+   *
+   * It runs inside the turn: waiting in it for another call on the same session (`chat`, `delete`) waits for ever.
    */
   readonly onComplete?: (context: RouteContext<TData, TContext>) => void | Promise<void>;
 }

@@ -26,6 +26,7 @@ export class TurnNotSavedError<TData = unknown> extends WaymarkError {
   /** All that the turn gave, except `saved`. */
   readonly response: AgentResponse<TData>;
   readonly #save: (options: SaveOptions<TData>) => Promise<SavedTurn>;
+  #saving: Promise<AgentResponse<TData>> | undefined;
 
   constructor(
     response: AgentResponse<TData>,
@@ -52,7 +53,12 @@ export class TurnNotSavedError<TData = unknown> extends WaymarkError {
    * @returns the response, with `saved`. @throws TurnNotSavedError if it fails again
    */
   save(options: SaveOptions<TData> = {}): Promise<AgentResponse<TData>> {
-    return saveResponse(this.response, this.#save, options);
+    // One try at a time, and none after one that stored the turn: what was saved has changed the object.
+    this.#saving ??= saveResponse(this.response, this.#save, options).catch((error: unknown) => {
+      this.#saving = undefined;
+      throw error;
+    });
+    return this.#saving;
   }
 }
 

@@ -1,13 +1,13 @@
 import { encodeValue } from "../codec/encode.js";
 import { jsonEqual } from "../codec/equal.js";
 import { setOwn } from "../codec/own.js";
-import type { SessionState } from "../state/session.js";
+import type { RouteHistoryEntry, SessionState } from "../state/session.js";
 
 type Parts<TData> = Omit<SessionState<TData>, "id" | "version">;
 
 /**
  * Writes into a live state what the stored one has besides what was passed in, so that the object is what its new version
- * says. Keys that do not differ are left alone: the application may have changed them meanwhile.
+ * says. What the application has changed meanwhile is left alone, as a change that is not saved yet.
  */
 export function adopt<TData>(session: SessionState<TData>, from: Parts<TData>, to: Parts<TData>): void {
   adoptKeys(session.data, from.data, to.data);
@@ -20,15 +20,31 @@ export function adopt<TData>(session: SessionState<TData>, from: Parts<TData>, t
   }
   session.metadata ??= {};
   adoptKeys(session.metadata, withoutTimes(from.metadata), withoutTimes(to.metadata));
-  if (!isSame(from.routeHistory, to.routeHistory)) session.routeHistory = to.routeHistory;
-  if (!isSame(from.currentRoute, to.currentRoute)) session.currentRoute = to.currentRoute;
-  if (!isSame(from.currentStep, to.currentStep)) session.currentStep = to.currentStep;
+  adoptHistory(session.routeHistory, from.routeHistory, to.routeHistory);
+  if (isSame(session.currentRoute, from.currentRoute) && isSame(session.currentStep, from.currentStep)) {
+    put(session, "currentRoute", to.currentRoute);
+    put(session, "currentStep", to.currentStep);
+  }
+}
+
+/** What was saved becomes what is stored; what the application has added meanwhile stays behind it. */
+function adoptHistory(
+  live: RouteHistoryEntry[],
+  from: readonly RouteHistoryEntry[],
+  to: readonly RouteHistoryEntry[],
+): void {
+  if (isSame(from, to) || !isSame(live.slice(0, from.length), from)) return;
+  const left = from.length - to.length;
+  // Mostly the oldest have left, and the others are the objects that the application holds.
+  if (left > 0 && isSame(from.slice(left), to)) live.splice(0, left);
+  else live.splice(0, from.length, ...to);
 }
 
 function adoptKeys(target: object, from: unknown, to: unknown): void {
   for (const key of keysOf(from, to)) {
     const value = getOwn(to, key);
-    if (!isSame(getOwn(from, key), value)) put(target, key, value);
+    const before = getOwn(from, key);
+    if (!isSame(before, value) && isSame(getOwn(target, key), before)) put(target, key, value);
   }
 }
 

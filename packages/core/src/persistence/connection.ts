@@ -11,16 +11,19 @@ export interface Connection {
 interface Shared {
   users: number;
   started: Promise<void> | null;
+  /** The last disconnect; a new start waits for it. */
+  stopped: Promise<void>;
 }
 
 const connections = new WeakMap<PersistenceAdapter, Shared>();
 
 export function connect(adapter: PersistenceAdapter): Connection {
-  const shared = connections.get(adapter) ?? { users: 0, started: null };
+  const shared = connections.get(adapter) ?? { users: 0, started: null, stopped: Promise.resolve() };
   connections.set(adapter, shared);
   shared.users++;
 
   async function start(): Promise<void> {
+    await shared.stopped.catch(() => {});
     try {
       await adapter.initialize?.();
     } catch (error) {
@@ -34,8 +37,9 @@ export function connect(adapter: PersistenceAdapter): Connection {
     release: async () => {
       shared.users--;
       if (shared.users > 0) return;
-      connections.delete(adapter);
-      await adapter.disconnect?.();
+      shared.started = null;
+      shared.stopped = Promise.resolve(adapter.disconnect?.());
+      await shared.stopped;
     },
   };
 }

@@ -14,7 +14,7 @@ import { type Range, firstOf, lastOf, visibleRanges } from "../turn/visible.js";
 import { type Connection, connect } from "./connection.js";
 import { decodeMessage, encodeMessages } from "./messages.js";
 import type { ManagerOptions, SavedTurn, TurnInput, WriteOptions } from "./options.js";
-import { saveTurn } from "./save.js";
+import { prepareTurn, saveTurn } from "./save.js";
 import { type Saving, baseOfRow, sessionOf } from "./saving.js";
 
 /** Which messages to read. */
@@ -50,6 +50,7 @@ export class PersistenceManager<TData = Record<string, unknown>> {
   readonly #options: ManagerOptions<TData>;
   readonly #connection: Connection;
   #saving: Promise<Saving<TData>> | null = null;
+  readonly #reading = new Set<Promise<unknown>>();
   #isClosed = false;
 
   constructor(options: ManagerOptions<TData>) {
@@ -82,7 +83,8 @@ export class PersistenceManager<TData = Record<string, unknown>> {
       );
     }
     session.id = id;
-    await saveTurn(await this.#ready("saveSessionState"), { ...options, session }, "saveSessionState");
+    const turn = prepareTurn({ ...options, session }, this.#context(), "saveSessionState");
+    await saveTurn(await this.#ready("saveSessionState"), turn);
     return session;
   }
 
@@ -91,7 +93,8 @@ export class PersistenceManager<TData = Record<string, unknown>> {
    * `input.session`. A retry with the same `operationId` is harmless.
    */
   async saveTurn(input: TurnInput<TData>): Promise<SavedTurn> {
-    return saveTurn(await this.#ready("saveTurn"), input, "saveTurn");
+    const turn = prepareTurn(input, this.#context(), "saveTurn");
+    return saveTurn(await this.#ready("saveTurn"), turn);
   }
 
   /** The stored state, or null where there is certainly none. @throws `INVALID_STATE` where it does not match the schema. */
@@ -99,7 +102,7 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     id: string,
     options: { userId?: string | undefined } = {},
   ): Promise<SessionState<TData> | null> {
-    const opened = await this.#open(id, { ...options, last: 0 }, "loadSessionState");
+    const opened = await this.#track(this.#open(id, { ...options, last: 0 }, "loadSessionState"));
     return opened?.session ?? null;
   }
 
@@ -108,7 +111,7 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     id: string,
     options: { last?: number | undefined; userId?: string | undefined } = {},
   ): Promise<{ session: SessionState<TData>; messages: StoredMessage[] } | null> {
-    return this.#open(id, options, "open");
+    return this.#track(this.#open(id, options, "open"));
   }
 
   /** The last messages, oldest first, as an agent takes them for `history`. @param options.limit 1 to 1,000; default 100. */
@@ -116,12 +119,12 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     id: string,
     options: { limit?: number | undefined; userId?: string | undefined } = {},
   ): Promise<StoredMessage[]> {
-    return this.#read(id, options, "loadSessionHistory");
+    return this.#track(this.#read(id, options, "loadSessionHistory"));
   }
 
   /** A page of messages; none for a session that does not exist. */
   async findMessagesBySessionId(id: string, query: MessageQuery = {}): Promise<StoredMessage[]> {
-    return this.#read(id, query, "findMessagesBySessionId");
+    return this.#track(this.#read(id, query, "findMessagesBySessionId"));
   }
 
   /**
@@ -132,12 +135,12 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     const operation = "saveMessage";
     const { sessionId, userId, reopen, signal, ...message } = input;
     checkId(sessionId, operation);
-    const saving = await this.#ready(operation);
-    const now = saving.environment.now();
-    const owner = userId ?? saving.userId;
+    const { now, userId: manager } = this.#context();
+    const owner = userId ?? manager;
     if (owner !== undefined) checkId(owner, operation, "user id");
     const [entry] = encodeMessages([message], { operation, sessionId, userId: owner ?? null, now });
-    if (entry === undefined) throw new TypeError("unreachable");
+    if (entry === undefined) throw new TypeError("a message gives an entry");
+    const saving = await this.#ready(operation);
     const bytes = entryBytes(entry, saving.commitBytes);
     if (bytes > saving.commitBytes) throw tooLarge(sessionId, bytes, saving.commitBytes);
     const outcome = await saving.store.append({
@@ -177,6 +180,12 @@ export class PersistenceManager<TData = Record<string, unknown>> {
           sessionId: id,
         },
       );
+    }
+    if (at !== undefined && !(at instanceof Date && !Number.isNaN(at.getTime()))) {
+      throw new ValidationError("INVALID_ARGUMENT", `${operation}: \`at\` must be a valid Date`, {
+        operation,
+        sessionId: id,
+      });
     }
     const { store, environment, deadlineMs, userId } = await this.#ready(operation);
     const now = environment.now();
@@ -230,6 +239,7 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     this.#isClosed = true;
     try {
       await this.flush();
+      await Promise.allSettled(this.#reading);
     } finally {
       await this.#connection.release();
     }
@@ -237,6 +247,16 @@ export class PersistenceManager<TData = Record<string, unknown>> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** `close` waits for it before it lets go of the adapter. */
+  async #track<T>(work: Promise<T>): Promise<T> {
+    this.#reading.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#reading.delete(work);
+    }
   }
 
   async #open(
@@ -262,6 +282,8 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     checkId(id, operation);
     const { limit = defaultLimit, before = Infinity, after, order = "asc" } = query;
     checkCount(limit, 1, operation, "limit");
+    checkSequence(query.before, operation, "before");
+    checkSequence(after, operation, "after");
     const { store, userId } = await this.#ready(operation);
     const owner = query.userId ?? userId;
     const choose = (row: SessionRow): readonly Range[] => {
@@ -274,6 +296,11 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     if (found === null || !isOwn(found.row, owner, operation)) return [];
     const messages = found.entries.map((entry) => decodeMessage(entry, { operation, sessionId: id }));
     return order === "desc" ? messages.toReversed() : messages;
+  }
+
+  #context(): { readonly userId: string | undefined; readonly now: number } {
+    const { userId, environment = systemEnvironment } = this.#options;
+    return { userId, now: environment.now() };
   }
 
   async #ready(operation: string): Promise<Saving<TData>> {
@@ -301,6 +328,7 @@ export class PersistenceManager<TData = Record<string, unknown>> {
       userId,
       agentName,
       known: new WeakMap(),
+      tried: new WeakMap(),
       own: createOwnVersions(),
     };
   }
@@ -321,6 +349,17 @@ function checkCount(value: number, least: number, operation: string, name: strin
   throw new ValidationError(
     "INVALID_ARGUMENT",
     `${operation}: \`${name}\` must be an integer from ${least} to 1000`,
+    {
+      operation,
+    },
+  );
+}
+
+function checkSequence(value: number | undefined, operation: string, name: string): void {
+  if (value === undefined || Number.isSafeInteger(value)) return;
+  throw new ValidationError(
+    "INVALID_ARGUMENT",
+    `${operation}: \`${name}\` must be a sequence, a whole number`,
     {
       operation,
     },

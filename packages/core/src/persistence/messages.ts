@@ -1,4 +1,3 @@
-import type { Json } from "../contract/json.js";
 import type { Message, Role, StoredMessage, ToolCall } from "../contract/message.js";
 import type { Entry } from "../contract/row.js";
 import type { NewEntry } from "../contract/turns.js";
@@ -29,7 +28,7 @@ function encodeMessage(
   context: Context & { readonly userId: string | null; readonly now: number },
 ): NewEntry {
   const path = ["messages", String(index)];
-  const issues = problems(message, path);
+  const issues = messageProblems(message, path);
   if (issues.length > 0) throw invalid(context, issues);
   const { role, content, route, step, toolCalls, event, createdAt } = message;
   const { operation, sessionId } = context;
@@ -45,7 +44,20 @@ function encodeMessage(
   };
 }
 
-function problems(message: unknown, path: readonly string[]): ValidationIssue[] {
+/** What a message has, and `sessionId` and the rest of a call's options are not. */
+const fields: ReadonlySet<string> = new Set<keyof Message>([
+  "role",
+  "content",
+  "route",
+  "step",
+  "toolCalls",
+  "event",
+  "createdAt",
+  "sequence",
+]);
+
+/** What is wrong with a message. */
+export function messageProblems(message: unknown, path: readonly string[]): ValidationIssue[] {
   if (typeof message !== "object" || message === null) return [{ path, message: "must be an object" }];
   const issues: ValidationIssue[] = [];
   const check = (key: string, isRight: (value: unknown) => boolean, wanted: string) => {
@@ -58,6 +70,13 @@ function problems(message: unknown, path: readonly string[]): ValidationIssue[] 
   check("step", isOptional("string"), "a string");
   check("toolCalls", (value) => value === undefined || Array.isArray(value), "an array");
   check("createdAt", isOptionalDate, "a valid Date");
+  for (const key of Object.keys(message)) {
+    if (fields.has(key) || Reflect.get(message, key) === undefined) continue;
+    issues.push({
+      path: [...path, key],
+      message: "is not part of a message and would be lost; keep it in `event`",
+    });
+  }
   return issues;
 }
 
@@ -72,11 +91,6 @@ function isOptionalDate(value: unknown): boolean {
 function invalid({ operation, sessionId }: Context, issues: readonly ValidationIssue[]): ValidationError {
   const list = issues.map(({ path, message }) => `${path.join(".")} ${message}`).join("; ");
   return new ValidationError("INVALID_ARGUMENT", `${operation}: ${list}`, { operation, sessionId, issues });
-}
-
-/** The part of a message that counts when a retry is told from another use of its operation id. */
-export function contentsOf({ role, content, body }: NewEntry): Json {
-  return [role, content, body];
 }
 
 /** @throws `STORAGE_DAMAGED` */

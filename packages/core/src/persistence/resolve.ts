@@ -1,17 +1,15 @@
 import type { Json } from "../contract/json.js";
 import { SessionConflictError } from "../errors.js";
 import { encodeState } from "../state/envelope.js";
-import type { SessionState } from "../state/session.js";
 import type { Base } from "../turn/plan.js";
 import { rebase } from "../turn/rebase.js";
 import type { ConflictPolicy } from "./options.js";
 import { type Saving, hiddenParts, partsOf } from "./saving.js";
 
 /** A save that came second. */
-export interface Conflict<TData> {
+export interface Conflict {
   readonly id: string;
-  readonly operation: string;
-  readonly session: SessionState<TData>;
+  readonly call: string;
   /** What `mine` was made from. */
   readonly base: Base | null;
   readonly mine: Json;
@@ -23,9 +21,9 @@ export interface Conflict<TData> {
 export function resolveConflict<TData>(
   saving: Saving<TData>,
   policy: ConflictPolicy<TData>,
-  conflict: Conflict<TData>,
+  conflict: Conflict,
 ): Json {
-  const { id, base, mine, operation, session } = conflict;
+  const { id, call: operation, base, mine } = conflict;
   const { version, state } = conflict.stored;
   const fail = (message: string, keys: readonly string[] = []) =>
     new SessionConflictError(`${operation}: ${message}`, {
@@ -33,15 +31,18 @@ export function resolveConflict<TData>(
       ...{ expected: base?.version ?? "", actual: version },
     });
   if (typeof policy === "function") {
+    const [here, there] = [partsOf<TData>(mine, id), partsOf<TData>(state, id)];
     const merged = policy({
       base:
         base === null || base.state === null
           ? null
           : { id, ...partsOf<TData>(base.state, id), version: base.version },
-      mine: session,
-      theirs: { id, ...partsOf<TData>(state, id), version },
+      mine: { id, ...here, version: base?.version },
+      theirs: { id, ...there, version },
     });
-    return encodeState(merged, { operation, sessionId: id }, hiddenParts(state));
+    // How much history is older than the merged one depends on whose it goes on from.
+    const goesOnFromMine = here.routeHistory.length > 0 && merged.routeHistory[0] === here.routeHistory[0];
+    return encodeState(merged, { operation, sessionId: id }, hiddenParts(goesOnFromMine ? mine : state));
   }
   if (policy === "reject") throw fail("the session was changed by somebody else; load it again");
   // Without the state that both were made from, nobody can say who changed what.

@@ -7,7 +7,7 @@ import { encodeState } from "../state/envelope.js";
 import { validateData } from "../state/schema.js";
 import type { SessionState } from "../state/session.js";
 import { type Patience, checkPatience } from "../turn/patience.js";
-import { type Base, type TurnChanges, type TurnPlan, planTurn, turnDigest } from "../turn/plan.js";
+import { type Base, type TurnPlan, planTurn, turnDigest } from "../turn/plan.js";
 import { isStored, refusalError } from "../turn/refusal.js";
 import { adopt } from "./adopt.js";
 import { encodeMessages } from "./messages.js";
@@ -15,78 +15,100 @@ import type { SavedTurn, TurnInput } from "./options.js";
 import { resolveConflict } from "./resolve.js";
 import { type Saving, baseOfRow, hiddenParts, partsOf } from "./saving.js";
 
+/** A turn as it was when the call was made. Only the state is looked at later, when its turn comes. */
+export interface PreparedTurn<TData> extends Omit<TurnInput<TData>, "messages" | "userId"> {
+  readonly id: string;
+  readonly owner: string | undefined;
+  readonly messages: readonly NewEntry[];
+  readonly call: string;
+}
+
+/** Checks a call and takes what it was given. @throws `INVALID_ARGUMENT`, `INVALID_ID`, `INVALID_STATE`, `INVALID_VALUE` */
+export function prepareTurn<TData>(
+  input: TurnInput<TData>,
+  options: { readonly userId: string | undefined; readonly now: number },
+  call: string,
+): PreparedTurn<TData> {
+  const { messages = [], userId, ...rest } = input;
+  const id = checkSession(input.session, call);
+  if (rest.operationId !== undefined) checkId(rest.operationId, call, "operation id");
+  const owner = userId ?? options.userId;
+  if (owner !== undefined) checkId(owner, call, "user id");
+  const context = { operation: call, sessionId: id, userId: owner ?? null, now: options.now };
+  return { ...rest, id, owner, call, messages: encodeMessages(messages, context) };
+}
+
 /**
  * Stores a turn: checks and encodes what the state is at the moment when its turn comes, commits it on the version that it
  * was made from, and where somebody else was first, goes on as the conflict policy says.
  */
-export async function saveTurn<TData>(
-  saving: Saving<TData>,
-  input: TurnInput<TData>,
-  operation: string,
-): Promise<SavedTurn> {
-  const { session, signal } = input;
-  const id = checkSession(session, operation);
-  if (input.operationId !== undefined) checkId(input.operationId, operation, "operation id");
+export async function saveTurn<TData>(saving: Saving<TData>, input: PreparedTurn<TData>): Promise<SavedTurn> {
+  const { session, id, call, signal } = input;
   const { store, environment } = saving;
   const patience: Patience = { deadline: environment.now() + saving.deadlineMs, signal };
-  return store.inOrder(id, async (commitNow) => {
-    const turn = await snapshot(saving, input, id, operation);
-    let plan = turn.plan(turn.base, turn.mine);
-    for (let retry = 1; ; retry++) {
-      const outcome = await commitNow(plan.commit, patience);
-      if (!isStored(outcome)) {
-        if (outcome.status !== "conflict") throw refusalError(outcome, operation, id);
-      } else if (outcome.status === "committed") {
-        saving.own.moved(id, plan.base?.version, outcome.version);
-        take(saving, session, id, turn.mine, {
-          version: outcome.version,
-          state: plan.state,
-          operations: outcome.operations,
-        });
-        setTimes(session, turn.createdAt, outcome.at);
-        return { version: outcome.version, first: outcome.first, last: outcome.last, replayed: false };
-      } else {
-        // The first try may have been stored on top of somebody else's change: the row says what the state is.
-        const now = await store.load(id, 0);
-        if (now !== null) {
-          take(saving, session, id, turn.mine, baseOfRow(now.row));
-          setTimes(session, now.row.createdAt, now.row.updatedAt);
+  return store.inOrder(
+    id,
+    async (commitNow) => {
+      const turn = await snapshot(saving, input);
+      let plan = turn.plan(turn.base, turn.mine);
+      for (let retry = 1; ; retry++) {
+        const outcome = await commitNow(plan.commit, patience, plan.base?.operations);
+        if (!isStored(outcome)) {
+          if (outcome.status !== "conflict") throw refusalError(outcome, call, id);
+        } else if (outcome.status === "committed") {
+          const { version, first, last, at, operations } = outcome;
+          const createdAt = plan.base?.createdAt ?? turn.createdAt;
+          saving.own.moved(id, plan.base?.version, version);
+          take(saving, session, id, turn.mine, { version, state: plan.state, operations, createdAt }, at);
+          return { version, first, last, replayed: false };
+        } else {
+          const { version, first, last } = outcome;
+          // The first try may have been stored on top of somebody else's change: the row says what the state is.
+          const now = await store.load(id, 0);
+          if (now !== null && now.row.life === outcome.life) {
+            if (now.row.version === version) saving.own.movedOnce(id, turn.base?.version, version);
+            take(saving, session, id, turn.mine, baseOfRow(now.row), now.row.updatedAt);
+          }
+          return { version, first, last, replayed: true };
         }
-        return { version: outcome.version, first: outcome.first, last: outcome.last, replayed: true };
+        const theirs = await store.load(id, 0);
+        if (theirs === null) throw refusalError({ status: "absent" }, call, id);
+        const stored = baseOfRow(theirs.row);
+        const policy = input.conflict ?? saving.conflict;
+        const merged = resolveConflict(saving, policy, {
+          id,
+          call,
+          base: turn.base,
+          mine: turn.mine,
+          stored,
+        });
+        await check(saving, partsOf<TData>(merged, id), input);
+        plan = turn.plan(stored, merged);
+        checkPatience(patience, environment.now(), id);
+        await environment.pause(retry);
       }
-      const theirs = await store.load(id, 0);
-      if (theirs === null) throw refusalError({ status: "absent" }, operation, id);
-      const stored = baseOfRow(theirs.row);
-      const policy = input.conflict ?? saving.conflict;
-      const merged = resolveConflict(saving, policy, {
-        ...{ id, operation, session },
-        ...{ base: turn.base, mine: turn.mine, stored },
-      });
-      plan = turn.plan(stored, merged);
-      checkPatience(patience, environment.now(), id);
-      await environment.pause(retry);
-    }
-  });
+    },
+    signal,
+  );
 }
 
 function checkSession<TData>(session: SessionState<TData>, operation: string): string {
   if (typeof session !== "object" || session === null) {
-    throw new ValidationError("INVALID_ARGUMENT", `${operation}: \`session\` must be a session state`, {
-      operation,
-    });
+    const message = `${operation}: \`session\` must be a session state`;
+    throw new ValidationError("INVALID_ARGUMENT", message, { operation });
   }
   checkId(session.id, operation);
-  if (session.version !== undefined && typeof session.version !== "string") {
-    throw new ValidationError(
-      "INVALID_STATE",
-      `${operation}: \`session.version\` is not one that Waymark gave`,
-      {
-        operation,
-        sessionId: session.id,
-      },
-    );
-  }
-  return session.id;
+  const problem =
+    session.version !== undefined && typeof session.version !== "string"
+      ? "`session.version` is not one that Waymark gave"
+      : Object.isFrozen(session)
+        ? "the session is frozen, and a save writes its new version into it"
+        : null;
+  if (problem === null) return session.id;
+  throw new ValidationError("INVALID_STATE", `${operation}: ${problem}`, {
+    operation,
+    sessionId: session.id,
+  });
 }
 
 interface Snapshot {
@@ -97,65 +119,76 @@ interface Snapshot {
 }
 
 /** What is to be saved, as it is now: later changes of the object belong to a later save. */
-async function snapshot<TData>(
-  saving: Saving<TData>,
-  input: TurnInput<TData>,
-  id: string,
-  call: string,
-): Promise<Snapshot> {
-  const { session } = input;
-  const { environment, schema } = saving;
+async function snapshot<TData>(saving: Saving<TData>, input: PreparedTurn<TData>): Promise<Snapshot> {
+  const { session, id, call, owner, messages, operationId, firstTry, reopen } = input;
+  const { environment } = saving;
   const { version } = session;
   const known = saving.known.get(session);
   let base: Base | null = null;
   if (version !== undefined)
     base = known?.version === version ? known : await baseOfCopy(saving, id, version);
-  if (schema !== undefined) {
-    const checked = validateData(schema, session.data, { operation: call, sessionId: id });
-    if (checked !== undefined) await checked;
-  }
-  const at = environment.now();
-  const owner = input.userId ?? saving.userId;
-  if (owner !== undefined) checkId(owner, call, "user id");
-  const messages: readonly NewEntry[] = encodeMessages(input.messages ?? [], {
-    operation: call,
-    sessionId: id,
-    userId: owner ?? null,
-    now: at,
-  });
   const mine = encodeState(session, { operation: call, sessionId: id }, hiddenParts(base?.state));
+  const checked = check(saving, session, input);
+  if (checked !== undefined) await checked;
+  const at = environment.now();
   const createdAt = session.metadata?.createdAt?.getTime() ?? at;
-  const operation: TurnChanges["operation"] =
-    input.operationId === undefined
-      ? // Nobody else knows this id, so nobody can send it again with other contents.
-        { id: environment.newId(), digest: "", isNew: true }
-      : { id: input.operationId, digest: turnDigest(mine, messages), isNew: input.firstTry === true };
+  // Nobody else knows an id that is made here, so nobody can send it again with other contents.
+  const operation =
+    operationId === undefined
+      ? { id: environment.newId(), digest: "" }
+      : { id: operationId, digest: turnDigest(mine, messages) };
+  const since = operationId === undefined ? null : firstTried(saving, session, operationId, base);
+  const isNew = operationId === undefined || firstTry === true;
   return {
     base,
     mine,
     createdAt,
     plan: (base, state) =>
       planTurn({
-        id,
-        base,
-        state,
-        messages,
-        operation,
+        ...{ id, base, state, messages, operation, createdAt, at, owner },
+        retry: isNew ? undefined : { since },
         set: base === null ? { userId: owner ?? null, agentName: saving.agentName ?? null } : {},
-        createdAt,
-        at,
-        owner,
-        reopen: input.reopen === true,
+        reopen: reopen === true,
         commitBytes: saving.commitBytes,
         newId: environment.newId,
       }),
   };
 }
 
+/** @throws `INVALID_STATE` */
+function check<TData>(
+  { schema }: Saving<TData>,
+  { data }: Pick<SessionState<TData>, "data">,
+  { id, call }: PreparedTurn<TData>,
+): void | Promise<void> {
+  return schema === undefined ? undefined : validateData(schema, data, { operation: call, sessionId: id });
+}
+
+const triesRemembered = 32;
+
+/** How many operations the session had had when this object was first saved with this operation id. */
+function firstTried<TData>(
+  { tried }: Saving<TData>,
+  session: SessionState<TData>,
+  operationId: string,
+  base: Base | null,
+): number | null {
+  const tries = tried.get(session) ?? new Map<string, number | null>();
+  tried.set(session, tries);
+  const before = tries.get(operationId);
+  if (before !== undefined) return before;
+  tries.set(operationId, base?.operations ?? null);
+  const oldest = tries.size > triesRemembered ? tries.keys().next().value : undefined;
+  if (oldest !== undefined) tries.delete(oldest);
+  return base?.operations ?? null;
+}
+
 /** For a copy of a loaded object, what it was made from is the row itself, if it still has that version. */
 async function baseOfCopy<TData>({ store }: Saving<TData>, id: string, version: string): Promise<Base> {
   const now = await store.load(id, 0);
-  return now?.row.version === version ? baseOfRow(now.row) : { version, state: null, operations: null };
+  // What the copy was saved with before is not known, so neither is how far a retry reaches back.
+  if (now?.row.version === version) return { ...baseOfRow(now.row), operations: null };
+  return { version, state: null, operations: null, createdAt: null };
 }
 
 /** Makes the object what its new version says, and remembers what the store holds for it. */
@@ -165,15 +198,15 @@ function take<TData>(
   id: string,
   mine: Json,
   stored: Base,
+  updatedAt: number,
 ): void {
-  if (!jsonEqual(mine, stored.state))
+  if (!jsonEqual(mine, stored.state)) {
     adopt(session, partsOf<TData>(mine, id), partsOf<TData>(stored.state, id));
+  }
   session.version = stored.version;
-  known.set(session, stored);
-}
-
-function setTimes<TData>(session: SessionState<TData>, createdAt: number, updatedAt: number): void {
-  session.metadata ??= {};
-  session.metadata.createdAt = new Date(createdAt);
+  if (session.metadata === undefined || Object.isFrozen(session.metadata))
+    session.metadata = { ...session.metadata };
+  if (stored.createdAt !== null) session.metadata.createdAt = new Date(stored.createdAt);
   session.metadata.updatedAt = new Date(updatedAt);
+  known.set(session, stored);
 }

@@ -24,6 +24,8 @@ export interface Saving<TData> {
   readonly agentName: string | undefined;
   /** What the store is known to hold for a state object that was loaded or saved here; forgotten with the object. */
   readonly known: WeakMap<SessionState<TData>, Base>;
+  /** Operation ids that a state object was saved with, each with how many operations the session had had before. */
+  readonly tried: WeakMap<SessionState<TData>, Map<string, number | null>>;
   readonly own: OwnVersions;
 }
 
@@ -41,7 +43,12 @@ export function sessionOf<TData>(row: SessionRow): SessionState<TData> {
 
 /** A row, as what a state that is read from it is based on. */
 export function baseOfRow(row: SessionRow): Base {
-  return { version: row.version, state: row.state, operations: systemOf(row).count };
+  return {
+    version: row.version,
+    state: row.state,
+    operations: systemOf(row).count,
+    createdAt: row.createdAt,
+  };
 }
 
 /** What core keeps in a stored state for itself: an application's object does not show it. */

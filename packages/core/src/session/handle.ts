@@ -86,7 +86,7 @@ export function storedHandle<TData>(options: StoredSession<TData>): SessionHandl
     id,
     chat: async (text, chatOptions = {}) => {
       checkText(text);
-      return lanes.run(id, () => turn(text, chatOptions));
+      return lanes.run(id, () => turn(text, chatOptions), chatOptions.signal);
     },
     messages: async ({ limit } = {}) => (await manager()).loadSessionHistory(id, { limit, userId }),
     state: async () =>
@@ -125,7 +125,7 @@ export function memoryHandle<TData>(options: {
     id: undefined,
     chat: async (text, chatOptions = {}) => {
       checkText(text);
-      return lanes.run("", () => turn(text, chatOptions));
+      return lanes.run("", () => turn(text, chatOptions), chatOptions.signal);
     },
     messages: async ({ limit = 100 } = {}) => {
       if (!Number.isInteger(limit) || limit < 1 || limit > 1000) {

@@ -1,6 +1,7 @@
 import { decodeValue, type DecodeContext } from "../codec/decode.js";
 import { encodeValue } from "../codec/encode.js";
 import { isPlainObject } from "../codec/kind.js";
+import { setOwn } from "../codec/own.js";
 import type { Json } from "../contract/json.js";
 import { StorageError, ValidationError, type ValidationIssue } from "../errors.js";
 import type { SessionState } from "./session.js";
@@ -49,11 +50,11 @@ export function encodeState<TData>(
 
   const { operation, sessionId = session.id } = context;
   const part = (name: (typeof stateKeys)[number], omit?: ReadonlySet<string>) =>
-    encodeValue(session[name], { operation, sessionId, path: [name], omit });
+    encodeValue(asRecord(session[name]), { operation, sessionId, path: [name], omit });
   const metadata = session.metadata === undefined ? {} : part("metadata", rowTimes);
   return {
     data: part("data"),
-    dataByRoute: part("dataByRoute"),
+    dataByRoute: encodeValue(asRecords(session.dataByRoute), { operation, sessionId, path: ["dataByRoute"] }),
     routeHistory: part("routeHistory"),
     historyBefore,
     ...(session.currentRoute === undefined ? {} : { currentRoute: part("currentRoute") }),
@@ -114,6 +115,21 @@ function damagedState(parts: readonly (string | undefined)[], context: DecodeCon
   const names = [...new Set(parts)].join(", ");
   const message = `${context.operation}: the stored state is not one in: ${names}; it was left as it is`;
   return new StorageError("STORAGE_DAMAGED", message, context);
+}
+
+/**
+ * The parts of a state are records, whatever their prototype: they are merged key by key, so that they may not become one
+ * tagged value.
+ */
+function asRecord(part: unknown): unknown {
+  return isPlainObject(part) && Object.getPrototypeOf(part) === null ? { ...part } : part;
+}
+
+function asRecords(parts: Readonly<Record<string, unknown>>): unknown {
+  if (!Object.values(parts).some((part) => asRecord(part) !== part)) return asRecord(parts);
+  const records = {};
+  for (const [key, part] of Object.entries(parts)) setOwn(records, key, asRecord(part));
+  return records;
 }
 
 function isEmpty(json: Json): boolean {

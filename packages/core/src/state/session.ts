@@ -48,7 +48,7 @@ export interface SessionState<TData = unknown> {
 
 /**
  * A new session, not stored yet.
- * @param init.data what is known already; `init.metadata` may hold any fields of your own.
+ * @param init.data what is known already, copied one level deep; `init.metadata` may hold any fields of your own.
  */
 export function createSession<TData = Record<string, unknown>>(
   init: { id?: string; data?: Partial<TData>; metadata?: SessionMetadata } = {},
@@ -56,7 +56,7 @@ export function createSession<TData = Record<string, unknown>>(
   const now = new Date();
   return {
     ...(init.id === undefined ? {} : { id: init.id }),
-    data: init.data ?? {},
+    data: { ...init.data },
     dataByRoute: {},
     routeHistory: [],
     metadata: { createdAt: now, updatedAt: now, ...init.metadata },

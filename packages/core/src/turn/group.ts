@@ -3,16 +3,12 @@ import { isWaymarkError, storageError } from "../errors.js";
 
 /** Sends commits to a store that takes whole turns; those that arrive while a write is on its way travel together. */
 export interface Group {
-  /**
-   * Resolves with the outcome of this commit alone. Rejects with the store's error where it gave no answer to it.
-   * @param since how many operations the row is known to have had before, null where nobody knows.
-   */
-  submit(commit: Commit, since: number | null): Promise<Outcome>;
+  /** Resolves with the outcome of this commit alone. Rejects with the store's error where it gave no answer to it. */
+  submit(commit: Commit): Promise<Outcome>;
 }
 
 interface Waiting {
   readonly commit: Commit;
-  readonly since: number | null;
   resolve(outcome: Outcome): void;
   reject(error: unknown): void;
 }
@@ -29,9 +25,9 @@ export function createGroup(turns: Turns): Group {
   const underWay = new Set<string>();
   let writes = 0;
 
-  function submit(commit: Commit, since: number | null): Promise<Outcome> {
+  function submit(commit: Commit): Promise<Outcome> {
     return new Promise((resolve, reject) => {
-      waiting.push({ commit, since, resolve, reject });
+      waiting.push({ commit, resolve, reject });
       send();
     });
   }
@@ -72,11 +68,13 @@ export function createGroup(turns: Turns): Group {
     } catch (error) {
       const [one, ...others] = group;
       if (one !== undefined && others.length === 0) return settle(one, { status: "failed", error });
-      // One bad neighbour fails a whole statement: each goes again by itself. Where there was no answer at all, it may have
-      // been stored, and its operation id tells.
-      const isOpen = isWaymarkError(error) && error.retryable;
-      for (const one of group)
-        await write([isOpen ? { ...one, commit: asRetry(one.commit, one.since) } : one]);
+      // Where there was no answer at all, each caller decides for itself whether to ask again.
+      if (isWaymarkError(error) && error.retryable) {
+        for (const each of group) settle(each, { status: "failed", error });
+        return;
+      }
+      // One bad neighbour fails a whole statement: each goes again by itself.
+      for (const each of group) await write([each]);
     }
   }
 

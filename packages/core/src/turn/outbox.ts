@@ -6,6 +6,8 @@ import { applyCommit } from "./apply.js";
 import type { TurnEnvironment } from "./environment.js";
 import { type Merged, loadMerged } from "./merge.js";
 import { type Patience, checkPatience, triesWithoutAnswer } from "./patience.js";
+import { tooLarge } from "./plan.js";
+import { jsonBytes } from "./size.js";
 import { emptySystem, historyLog, systemOf } from "./system.js";
 import type { Range } from "./visible.js";
 
@@ -14,6 +16,13 @@ interface Held {
   readonly row: SessionRow;
   /** Present where this process has begun to insert the row's pending entries; resolves to whether they are in. */
   readonly delivered?: Promise<boolean>;
+}
+
+/** A log that was written into, and the last write. */
+interface Unproven {
+  readonly id: string;
+  readonly life: string;
+  readonly inserted: Promise<void>;
 }
 
 /**
@@ -47,33 +56,53 @@ export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvir
   const { sessionRepository: sessions, messageRepository: messages } = adapter;
   const held = new Map<string, Held>();
   /** Logs that this process wrote into without having seen since that their life goes on. */
-  const unproven = new Map<string, { readonly id: string; readonly life: string }>();
+  const unproven = new Map<string, Unproven>();
 
   function hold(id: string, next: Held): void {
     held.delete(id);
     held.set(id, next);
-    if (held.size <= rowsHeld) return;
-    for (const [oldest, { row, delivered }] of held) {
-      held.delete(oldest);
-      // What fails here is still listed as unproven, and tried again by `flush`.
-      const proof = Promise.resolve(delivered).then(() => prove(row.id, row.life));
-      environment.waitUntil(proof.catch(() => {}));
-      return;
+    const [oldest] = held.size > rowsHeld ? held.keys() : [];
+    if (oldest !== undefined) held.delete(oldest);
+  }
+
+  /** Work that goes on after the answer. What fails here is found again: by the next turn, `flush` or prune. */
+  function later(work: Promise<unknown>): void {
+    try {
+      environment.waitUntil(work.catch(() => {}));
+    } catch {
+      // The turn is stored, whatever the host's hook does.
     }
   }
 
   async function insert(row: SessionRow, entries: readonly Entry[]): Promise<void> {
     if (entries.length === 0) return;
-    unproven.set(`${row.life} ${row.id}`, { id: row.id, life: row.life });
-    await messages.insert(entries);
+    const inserted = messages.insert(entries);
+    unproven.set(`${row.life} ${row.id}`, { id: row.id, life: row.life, inserted });
+    const [oldest] = unproven.size > rowsHeld ? unproven : [];
+    if (oldest !== undefined) later(proveLater(...oldest));
+    await inserted;
   }
 
   /** An insert may land after a delete: never visible, but data. Where the life is over, its log goes. */
   async function prove(id: string, life: string): Promise<void> {
     if (!unproven.has(`${life} ${id}`)) return;
+    await sweep(id, life);
+    unproven.delete(`${life} ${id}`);
+  }
+
+  async function proveLater(key: string, written: Unproven): Promise<void> {
+    unproven.delete(key);
+    try {
+      await written.inserted;
+      await sweep(written.id, written.life);
+    } catch {
+      unproven.set(key, written);
+    }
+  }
+
+  async function sweep(id: string, life: string): Promise<void> {
     const row = await sessions.findById(id);
     if (row === null || row.life !== life || row.status === "deleting") await removeLogs(id, life);
-    unproven.delete(`${life} ${id}`);
   }
 
   async function removeLogs(id: string, life: string): Promise<void> {
@@ -101,8 +130,12 @@ export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvir
         now === null || (tried !== null && tried.life !== now.row.life) ? null : now.row;
       const applied = applyCommit(row, attempt);
       if (!applied.write) {
-        if (isRead || applied.outcome.status === "replayed") {
+        if (isRead) {
           if (row === null && tried !== null) await prove(commit.id, tried.life);
+          // A try whose answer was lost has nobody yet to deliver what it committed.
+          if (tried !== null && now !== null && applied.outcome.status === "replayed") {
+            acknowledge(now.row, systemOf(now.row).pending);
+          }
           return applied.outcome;
         }
       } else if (now !== null) {
@@ -160,14 +193,19 @@ export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvir
   function goOn(patience: Patience, sessionId: string, answer: Answer, retry: number): void {
     if (typeof answer === "object") {
       const error = storageError(answer.error, { operation: "commit", sessionId });
-      if (!error.retryable || retry >= triesWithoutAnswer) throw error;
+      const isOver = patience.signal?.aborted === true || environment.now() >= patience.deadline;
+      // The write may still arrive: to say that nothing was written would be wrong.
+      if (isOver || !error.retryable || retry >= triesWithoutAnswer) throw error;
     }
     checkPatience(patience, environment.now(), sessionId);
   }
 
   function withPending(row: SessionRow, entries: readonly Entry[]): SessionRow {
-    if (entries.length === 0) return row;
-    return { ...row, dirty: true, system: { ...systemOf(row), pending: entries } };
+    const whole =
+      entries.length === 0 ? row : { ...row, dirty: true, system: { ...systemOf(row), pending: entries } };
+    const bytes = jsonBytes(whole, adapter.limits.commitBytes);
+    if (bytes > adapter.limits.commitBytes) throw tooLarge(row.id, bytes, adapter.limits.commitBytes);
+    return whole;
   }
 
   /** The commit point has passed. The entries are inserted in the background: every reader merges them meanwhile. */
@@ -178,8 +216,8 @@ export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvir
       () => true,
       () => false,
     );
-    environment.waitUntil(delivered);
     hold(row.id, { row, delivered });
+    later(delivered);
   }
 
   async function read(id: string): Promise<Held | null> {

@@ -4,6 +4,8 @@
  */
 export interface OwnVersions {
   moved(id: string, from: string | undefined, to: string): void;
+  /** The same, for a change that turned out to have been made: counted where it is the very next version. */
+  movedOnce(id: string, from: string | undefined, to: string): void;
   /** Whether every change from version `from` to version `to` was made here. */
   madeAll(id: string, from: string, to: string): boolean;
 }
@@ -27,17 +29,28 @@ export function createOwnVersions(): OwnVersions {
     if (oldest !== undefined) chains.delete(oldest);
   }
 
+  function movedOnce(id: string, from: string | undefined, to: string): void {
+    if (from === undefined || (lifeOf(from) === lifeOf(to) && numberOf(from) + 1 === numberOf(to)))
+      moved(id, from, to);
+  }
+
   function madeAll(id: string, from: string, to: string): boolean {
     const chain = chains.get(id);
     return chain !== undefined && chain.latest === to && isBetween(from, chain.first, chain.latest);
   }
 
-  return { moved, madeAll };
+  return { moved, movedOnce, madeAll };
 }
 
 function isBetween(version: string, first: string, last: string): boolean {
-  const life = (text: string) => text.slice(0, text.lastIndexOf("."));
-  const number = (text: string) => Number(text.slice(text.lastIndexOf(".") + 1));
-  if (life(version) !== life(first)) return false;
-  return number(version) >= number(first) && number(version) <= number(last);
+  if (lifeOf(version) !== lifeOf(first)) return false;
+  return numberOf(version) >= numberOf(first) && numberOf(version) <= numberOf(last);
+}
+
+function lifeOf(version: string): string {
+  return version.slice(0, version.lastIndexOf("."));
+}
+
+function numberOf(version: string): number {
+  return Number(version.slice(version.lastIndexOf(".") + 1));
 }

@@ -12,18 +12,17 @@ export const triesWithoutAnswer = 3;
 
 /** @throws `ABORTED` or `SESSION_BUSY` when a further try is not wanted. Nothing of this call is written then. */
 export function checkPatience({ deadline, signal }: Patience, now: number, sessionId: string): void {
-  const details = { operation: "commit", sessionId };
-  if (signal?.aborted === true) {
-    throw new WaymarkError("ABORTED", "the signal was aborted before the turn was stored", {
-      ...details,
-      cause: signal.reason,
-    });
-  }
+  if (signal?.aborted === true) throw abortedError(signal, sessionId);
   if (now >= deadline) {
     throw new WaymarkError(
       "SESSION_BUSY",
       "other writers kept the session busy until the deadline; nothing was written",
-      details,
+      { operation: "commit", sessionId },
     );
   }
+}
+
+export function abortedError(signal: AbortSignal, sessionId: string): WaymarkError {
+  const details = { operation: "commit", sessionId, cause: signal.reason };
+  return new WaymarkError("ABORTED", "the signal was aborted before the turn was stored", details);
 }

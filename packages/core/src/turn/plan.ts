@@ -14,6 +14,8 @@ export interface Base {
   readonly state: Json;
   /** How many operations the row had had; null where that is not known. */
   readonly operations: number | null;
+  /** Milliseconds; null where that is not known. */
+  readonly createdAt: number | null;
 }
 
 /** Everything that one exchange changes, encoded. */
@@ -23,7 +25,9 @@ export interface TurnChanges {
   readonly base: Base | null;
   readonly state: Json;
   readonly messages: readonly NewEntry[];
-  readonly operation: { readonly id: string; readonly digest: string; readonly isNew: boolean };
+  readonly operation: { readonly id: string; readonly digest: string };
+  /** As in a commit: present where the operation may have been sent before. */
+  readonly retry: { readonly since: number | null } | undefined;
   /** Fields of the row besides the state. */
   readonly set: RowChanges;
   readonly createdAt: number;
@@ -46,7 +50,7 @@ export const historyKept = 100;
 
 /** Makes the commit that turns `base` into `state`. @throws `COMMIT_TOO_LARGE` */
 export function planTurn(changes: TurnChanges): TurnPlan {
-  const { id, base, messages, operation, at, owner, reopen } = changes;
+  const { id, base, messages, operation, retry, at, owner, reopen } = changes;
   const { state, history } = spill(changes.state, at);
   const isChanged = base === null || !jsonEqual(base.state, state);
   const set: RowChanges = {
@@ -64,12 +68,12 @@ export function planTurn(changes: TurnChanges): TurnPlan {
         base === null
           ? { kind: "create", life: changes.newId(), createdAt: changes.createdAt }
           : { kind: "version", version: base.version },
-      operation: { id: operation.id, digest: operation.digest },
+      operation,
       revision: changes.newId(),
       at,
       ...(owner === undefined ? {} : { owner }),
       ...(reopen ? { reopen } : {}),
-      ...(operation.isNew ? {} : { retry: { since: base?.operations ?? null } }),
+      ...(retry === undefined ? {} : { retry }),
       set,
       messages,
       history,
@@ -77,9 +81,14 @@ export function planTurn(changes: TurnChanges): TurnPlan {
   };
 }
 
-/** Tells a retry from another use of its operation id: what the caller passed, without times. */
+/**
+ * Tells a retry from another use of its operation id: what the caller passed, without times, and without what a first try
+ * that was stored has changed in the object.
+ */
 export function turnDigest(state: Json, messages: readonly NewEntry[]): string {
-  return digest([state, messages.map(({ role, content, body }) => [role, content, body])]);
+  const { state: kept } = spill(state, 0);
+  const own = isObject(kept) ? { ...kept, historyBefore: null, visible: null } : kept;
+  return digest([own, messages.map(({ role, content, body }) => [role, content, body])]);
 }
 
 function spill(state: Json, at: number): { state: Json; history: Commit["history"] } {

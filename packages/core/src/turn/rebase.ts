@@ -23,22 +23,25 @@ export type Rebased =
   | { readonly state?: undefined; readonly keys: readonly string[] };
 
 /**
- * Puts the changes from `base` to `mine` on top of `theirs`. Keys changed only here and keys changed only there are both
+ * Puts the changes from `before` to `here` on top of `there`. Keys changed only here and keys changed only there are both
  * kept; the same change made by both is one change.
- * @param both what to do where both changed a key differently: name it, or let the later change (`mine`) win.
+ * @param both what to do where both changed a key differently: name it, or let the later change (`here`) win.
  */
 export function rebase(
-  base: Json,
-  mine: Json,
-  theirs: Json,
+  before: Json,
+  here: Json,
+  there: Json,
   both: "conflict" | "mine" = "conflict",
 ): Rebased {
-  const [from, ours, others] = [asObject(base), asObject(mine), asObject(theirs)];
+  const [from, ours, others] = [asObject(before), asObject(here), asObject(there)];
   const merged: { [key: string]: Json } = { ...others };
   const keys: string[] = [];
   for (const [part, depth] of keyedParts) {
-    put(merged, part, mergeKeys(from[part], ours[part], others[part], depth, part, keys, both));
+    // A part that is empty may be left out of the state.
+    const [base, mine, theirs] = [from[part] ?? {}, ours[part] ?? {}, others[part] ?? {}];
+    put(merged, part, mergeKeys(base, mine, theirs, depth, part, keys, both));
   }
+  if (jsonEqual(merged["metadata"] ?? {}, {})) delete merged["metadata"];
   for (const group of wholeParts) {
     if (group.every((part) => isSame(ours[part], from[part]))) continue;
     const changedThere = group.some((part) => !isSame(others[part], from[part]));

@@ -1,5 +1,5 @@
 import type { Committed, Outcome } from "../contract/turns.js";
-import { SessionConflictError, WaymarkError } from "../errors.js";
+import { SessionConflictError, StorageError, WaymarkError, storageError } from "../errors.js";
 
 /** An outcome that stored nothing. */
 export type Refused = Exclude<Outcome, Committed>;
@@ -46,6 +46,12 @@ export function refusalError(refused: Refused, operation: string, sessionId: str
     case "busy":
       return new WaymarkError("SESSION_BUSY", `${operation}: the session is busy; try again`, details);
     case "failed":
-      return refused.error instanceof Error ? refused.error : new TypeError(String(refused.error));
+      return storageError(refused.error, details);
+    default:
+      return new StorageError(
+        "STORAGE_FAILED",
+        `${operation}: the adapter gave an outcome that there is not`,
+        details,
+      );
   }
 }

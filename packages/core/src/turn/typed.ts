@@ -1,0 +1,65 @@
+import type { PersistenceAdapter } from "../contract/adapter.js";
+import { StorageError, storageError } from "../errors.js";
+
+/**
+ * The same store, whose every failure is an error of ours with the name of the call, also where an adapter lets an error of
+ * its driver through; and whose answers are of the type that the contract says.
+ */
+export function typedErrors(adapter: PersistenceAdapter): PersistenceAdapter {
+  const { sessionRepository: sessions, messageRepository: messages, turns } = adapter;
+  return {
+    name: adapter.name,
+    durability: adapter.durability,
+    limits: adapter.limits,
+    sessionRepository: {
+      create: (row) => typed("create", row.id, isBoolean, () => sessions.create(row)),
+      findById: (id) => typed("findById", id, isObjectOrNull, () => sessions.findById(id)),
+      update: (row, seen) => typed("update", row.id, isBoolean, () => sessions.update(row, seen)),
+      delete: (id, seen) => typed("delete", id, isBoolean, () => sessions.delete(id, seen)),
+      find: (filter, page) => typed("find", undefined, isObject, () => sessions.find(filter, page)),
+    },
+    messageRepository: {
+      insert: (entries) => typed("insert", entries[0]?.sessionId, isAnything, () => messages.insert(entries)),
+      findBySessionId: (id, range) =>
+        typed("findBySessionId", id, Array.isArray, () => messages.findBySessionId(id, range)),
+      deleteBySessionId: (id, range) =>
+        typed("deleteBySessionId", id, isNumber, () => messages.deleteBySessionId(id, range)),
+    },
+    turns:
+      turns === undefined
+        ? undefined
+        : {
+            commit: (commits) => typed("commit", commits[0]?.id, Array.isArray, () => turns.commit(commits)),
+            load: (id, options) => typed("load", id, isObjectOrNull, () => turns.load(id, options)),
+          },
+  };
+}
+
+async function typed<T>(
+  operation: string,
+  sessionId: string | undefined,
+  isRight: (answer: unknown) => boolean,
+  call: () => Promise<T>,
+): Promise<T> {
+  let answer: T;
+  try {
+    answer = await call();
+  } catch (error) {
+    throw storageError(error, { operation, sessionId });
+  }
+  if (isRight(answer)) return answer;
+  throw new StorageError(
+    "STORAGE_FAILED",
+    `${operation}: the adapter answered with a value of the wrong type`,
+    {
+      operation,
+      sessionId,
+    },
+  );
+}
+
+const isBoolean = (answer: unknown) => typeof answer === "boolean";
+const isNumber = (answer: unknown) => typeof answer === "number";
+const isObject = (answer: unknown) => typeof answer === "object" && answer !== null;
+const isObjectOrNull = (answer: unknown) => typeof answer === "object";
+const isAnything = () => true;
