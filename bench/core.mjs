@@ -5,12 +5,20 @@ import { median, row } from "./stats.mjs";
 
 function nothingStore() {
   let version = 0;
-  let operations = 0;
   const none = () => Promise.reject(new Error("not measured"));
-  const stored = ({ at, messages }) => ({
-    ...{ status: "committed", life: "life", version: `life.${++version}`, at },
-    ...{ first: 1, last: messages.length, operations: ++operations },
-  });
+  const stored = ({ at, messages }) => {
+    version++;
+    const last = messages.length;
+    return {
+      status: "committed",
+      life: "life",
+      version: `life.${version}`,
+      first: 1,
+      last,
+      at,
+      operations: version,
+    };
+  };
   return {
     name: "nothing",
     durability: "process",

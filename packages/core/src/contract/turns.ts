@@ -43,14 +43,14 @@ export interface Commit {
   /** Milliseconds of the caller's clock: `updatedAt`. */
   readonly at: number;
   /** Where given, a row of another owner counts as absent. */
-  readonly owner?: string;
+  readonly owner?: string | undefined;
   /** Without it, a row that is completed or abandoned refuses the commit. */
-  readonly reopen?: boolean;
+  readonly reopen?: boolean | undefined;
   /**
    * Present where the operation may have been applied before: a second try, or an id that the caller chose. `since` is how
    * many operations the row had when it was certainly not applied yet, null where nobody knows.
    */
-  readonly retry?: { readonly since: number | null };
+  readonly retry?: { readonly since: number | null } | undefined;
   readonly set: RowChanges;
   readonly messages: readonly NewEntry[];
   /** Route history that leaves the row; numbered by core, under the guard of the version. */

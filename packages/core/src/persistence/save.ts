@@ -1,7 +1,7 @@
 import { jsonEqual } from "../codec/equal.js";
 import { checkId } from "../contract/id.js";
 import type { Json } from "../contract/json.js";
-import type { NewEntry } from "../contract/turns.js";
+import type { NewEntry, RowChanges } from "../contract/turns.js";
 import { ValidationError } from "../errors.js";
 import { encodeState } from "../state/envelope.js";
 import { validateData } from "../state/schema.js";
@@ -29,13 +29,14 @@ export function prepareTurn<TData>(
   options: { readonly userId: string | undefined; readonly now: number },
   call: string,
 ): PreparedTurn<TData> {
-  const { messages = [], userId, ...rest } = input;
-  const id = checkSession(input.session, call);
-  if (rest.operationId !== undefined) checkId(rest.operationId, call, "operation id");
+  const { session, messages = [], userId, operationId, firstTry, conflict, reopen, signal } = input;
+  const id = checkSession(session, call);
+  if (operationId !== undefined) checkId(operationId, call, "operation id");
   const owner = userId ?? options.userId;
   if (owner !== undefined) checkId(owner, call, "user id");
   const context = { operation: call, sessionId: id, userId: owner ?? null, now: options.now };
-  return { ...rest, id, owner, call, messages: encodeMessages(messages, context) };
+  const encoded = encodeMessages(messages, context);
+  return { session, operationId, firstTry, conflict, reopen, signal, id, owner, call, messages: encoded };
 }
 
 /**
@@ -145,15 +146,24 @@ async function snapshot<TData>(saving: Saving<TData>, input: PreparedTurn<TData>
     createdAt,
     plan: (base, state) =>
       planTurn({
-        ...{ id, base, state, messages, operation, createdAt, at, owner },
+        id,
+        base,
+        state,
+        messages,
+        operation,
         retry: isNew ? undefined : { since },
-        set: base === null ? { userId: owner ?? null, agentName: saving.agentName ?? null } : {},
+        set: base === null ? { userId: owner ?? null, agentName: saving.agentName ?? null } : unchanged,
+        createdAt,
+        at,
+        owner,
         reopen: reopen === true,
         commitBytes: saving.commitBytes,
         newId: environment.newId,
       }),
   };
 }
+
+const unchanged: RowChanges = {};
 
 /** @throws `INVALID_STATE` */
 function check<TData>(

@@ -48,16 +48,17 @@ export interface TurnPlan {
 /** How much route history stays in the row: what is older is appended elsewhere, so that a turn costs the same for ever. */
 export const historyKept = 100;
 
+const opened: RowChanges = { status: "active", completedAt: null };
+
 /** Makes the commit that turns `base` into `state`. @throws `COMMIT_TOO_LARGE` */
 export function planTurn(changes: TurnChanges): TurnPlan {
   const { id, base, messages, operation, retry, at, owner, reopen } = changes;
   const { state, history } = spill(changes.state, at);
   const isChanged = base === null || !jsonEqual(base.state, state);
-  const set: RowChanges = {
-    ...changes.set,
-    ...(reopen ? { status: "active", completedAt: null } : {}),
-    ...(isChanged ? { state, route: idOf(state, "currentRoute"), step: idOf(state, "currentStep") } : {}),
-  };
+  const position = isChanged
+    ? { state, route: idOf(state, "currentRoute"), step: idOf(state, "currentStep") }
+    : undefined;
+  const set: RowChanges = { ...changes.set, ...(reopen ? opened : undefined), ...position };
   checkSize(changes, state, history);
   return {
     base,
@@ -71,9 +72,9 @@ export function planTurn(changes: TurnChanges): TurnPlan {
       operation,
       revision: changes.newId(),
       at,
-      ...(owner === undefined ? {} : { owner }),
-      ...(reopen ? { reopen } : {}),
-      ...(retry === undefined ? {} : { retry }),
+      owner,
+      reopen,
+      retry,
       set,
       messages,
       history,
