@@ -1,3 +1,5 @@
+// Users may compile against a library that does not know `Symbol.asyncDispose` yet.
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { PersistenceAdapter } from "../contract/adapter.js";
 import { checkId } from "../contract/id.js";
 import type { Message, StoredMessage } from "../contract/message.js";
