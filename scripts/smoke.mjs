@@ -17,6 +17,9 @@ const names = [
   "@waymark/core/file",
   "@waymark/core/testing",
   "@waymark/adapter-memory",
+  "@waymark/adapter-redis",
+  "@waymark/adapter-postgres",
+  "@waymark/adapter-testkit",
 ];
 
 const modules = {};

@@ -21,6 +21,7 @@ delete process.env.FORCE_COLOR;
 const node = (...args) => [process.execPath, ...args];
 const bin = (path) => `${root}node_modules/${path}`;
 const rows = [];
+const serverLines = [];
 
 /** A passing step is one line; a failing one shows all that it printed. */
 function report({ name, passed, failed, seconds, output = "" }) {
@@ -38,14 +39,15 @@ async function step(name, action) {
 }
 
 /** All suites in one jest process; one row for each package or example. */
-async function jest(env) {
+async function jest({ env, missing }) {
   const folder = mkdtempSync(join(tmpdir(), "waymark-jest-"));
   const file = join(folder, "results.json");
   const flags = ["--experimental-vm-modules", "--disable-warning=ExperimentalWarning"];
   const { default: config } = await import("../jest.config.js");
   const projects = config.projects
     .map(({ displayName }) => displayName)
-    .filter((name) => wanted(name, "jest"));
+    .filter((name) => wanted(name, "jest"))
+    .filter((name) => !missing.some(({ suites }) => suites.includes(name)));
   if (projects.length === 0) return;
   const { ok, output } = await run(
     node(
@@ -87,8 +89,10 @@ async function jest(env) {
 
 async function main() {
   if (!(await step("set-up", () => setup({ quiet: true }).then(() => ({ ok: true, output: "" }))))) return;
-  const servers = await startServers();
-  for (const line of servers.missing) {
+  const servers = await startServers((suites) => wanted(...suites, "jest"));
+  serverLines.push(...servers.started);
+  for (const { line } of servers.missing) {
+    serverLines.push(`not run: ${line}`);
     console.log(`NOT RUN ${line}`);
     if (ci) report({ name: "servers", passed: 0, failed: 1, seconds: 0, output: line });
   }
@@ -104,7 +108,7 @@ async function main() {
         run(node(bin("prettier/bin/prettier.cjs"), "--check", "--log-level", "warn", ".")),
       );
     }
-    await jest(servers.env);
+    await jest(servers);
     if (!built) return;
     if (wanted("packages")) {
       for (const target of publicPackages()) {
@@ -139,6 +143,7 @@ function summary() {
   line("suite", "passed", "failed", "seconds");
   for (const { name, passed, failed, seconds } of rows)
     line(name, String(passed), String(failed), seconds.toFixed(1));
+  if (serverLines.length > 0) console.log(`\n${serverLines.join("\n")}`);
   const sum = (key) => rows.reduce((total, row) => total + row[key], 0);
   if (sum("failed") > 0) process.exitCode = 1;
   console.log(`\n${sum("passed")} passed, ${sum("failed")} failed`);

@@ -1,9 +1,8 @@
 import type { Commit, Committed, NewEntry, Outcome } from "../contract/turns.js";
 import type { TurnEnvironment } from "./environment.js";
 import type { Lanes } from "./lane.js";
-import type { Patience } from "./patience.js";
+import type { CommitNow, Patience } from "./patience.js";
 import type { Refused } from "./refusal.js";
-import type { CommitNow } from "./store.js";
 
 /** Messages to add to a session that exists. */
 export interface Append {

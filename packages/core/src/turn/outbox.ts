@@ -151,8 +151,10 @@ export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvir
         // A refused try on a row of an earlier life was made too late: it says nothing of the life that there is now.
         if (isRead || answer !== false) {
           tried = { life, answer };
-          // Not applied up to this row: that much is known, whatever becomes of the try.
-          attempt = { ...attempt, retry: { since: systemOf(now.row).count } };
+          // Not applied up to this row: that much is known, whatever becomes of a try without an answer. A refusal is one.
+          if (answer !== false || attempt.retry !== undefined) {
+            attempt = { ...attempt, retry: { since: systemOf(now.row).count } };
+          }
         }
         if (isRead) await environment.pause(retry);
       }

@@ -1,3 +1,4 @@
+import type { Commit, Outcome } from "../contract/turns.js";
 import { WaymarkError } from "../errors.js";
 
 /** How long one call goes on trying among other writers. */
@@ -6,6 +7,9 @@ export interface Patience {
   readonly deadline: number;
   readonly signal?: AbortSignal | undefined;
 }
+
+/** Commits as part of a session's work. @param known how many operations the session is known to have had when the commit was certainly not applied. */
+export type CommitNow = (commit: Commit, patience: Patience, known?: number | null) => Promise<Outcome>;
 
 /** How often something is sent to a store that does not answer before its error is the caller's. */
 export const triesWithoutAnswer = 3;

@@ -9,7 +9,7 @@ import { createLanes } from "./lane.js";
 import { type Merged, loadMerged } from "./merge.js";
 import { createOutbox } from "./outbox.js";
 import { type Refused, isStored } from "./refusal.js";
-import { type Patience, checkPatience, triesWithoutAnswer } from "./patience.js";
+import { type CommitNow, type Patience, checkPatience, triesWithoutAnswer } from "./patience.js";
 import { systemOf } from "./system.js";
 import { typedErrors } from "./typed.js";
 import { type Range, lastOf, visibleRanges } from "./visible.js";
@@ -36,9 +36,6 @@ export interface TurnStore {
   /** Resolves when all work that was handed in before is done and delivered. */
   flush(): Promise<void>;
 }
-
-/** @param known how many operations the session is known to have had when the commit was certainly not applied. */
-export type CommitNow = (commit: Commit, patience: Patience, known?: number | null) => Promise<Outcome>;
 
 const sessionsRemembered = 1000;
 

@@ -1,0 +1,129 @@
+// PostgreSQL against the least that a turn needs there: one prepared statement by hand that compares a version, sets the
+// state, adds two messages and keeps the operation's id. Both alternate in one run, on one server, with the same tables'
+// indexes, each with a pool of its own.
+import { PersistenceManager } from "@waymark/core";
+import { PostgreSQLAdapter } from "@waymark/adapter-postgres";
+import { Pool } from "pg";
+import { startServer } from "../scripts/servers.mjs";
+import definition from "../scripts/servers/postgres.mjs";
+import { bookingSession, exchange } from "./session.mjs";
+import { median, row } from "./stats.mjs";
+
+const tables = `
+CREATE TABLE hand_sessions (id text PRIMARY KEY, version bigint NOT NULL, user_id text, status text NOT NULL,
+  last bigint NOT NULL, operation text, created_at timestamptz NOT NULL, updated_at timestamptz NOT NULL,
+  state jsonb NOT NULL);
+CREATE TABLE hand_messages (session_id text NOT NULL, sequence bigint NOT NULL, role text NOT NULL, content text NOT NULL,
+  created_at timestamptz NOT NULL, body json NOT NULL, PRIMARY KEY (session_id, sequence));
+CREATE INDEX ON hand_sessions (user_id, status, created_at DESC, id);
+CREATE INDEX ON hand_sessions (updated_at);
+CREATE INDEX ON hand_messages (created_at);`;
+
+const turnText = `WITH moved AS (
+  UPDATE hand_sessions SET version = version + 1, state = $3, last = last + 2, operation = $4, updated_at = $5
+  WHERE id = $1 AND version = $2 RETURNING last
+), put AS (
+  INSERT INTO hand_messages SELECT $1, moved.last - 2 + place, role, content, $5, '{}'
+  FROM moved, unnest($6::text[], $7::text[]) WITH ORDINALITY AS e (role, content, place)
+) SELECT last FROM moved`;
+
+const resumeText = `SELECT s.state, s.version, s.last, (SELECT json_agg(m ORDER BY m.sequence)
+    FROM (SELECT sequence, role, content, created_at, body FROM hand_messages
+      WHERE session_id = s.id ORDER BY sequence DESC LIMIT 50) m) AS messages
+  FROM hand_sessions s WHERE s.id = $1`;
+
+async function byHand(pool, id) {
+  const session = bookingSession(id);
+  const text = "INSERT INTO hand_sessions VALUES ($1, 0, null, 'active', 0, null, now(), now(), '{}')";
+  await pool.query(text, [id]);
+  let version = 0;
+  return async () => {
+    session.data.count0++;
+    const said = [exchange.map(({ role }) => role), exchange.map(({ content }) => content)];
+    const values = [id, version, JSON.stringify(session), crypto.randomUUID(), new Date(), ...said];
+    const { rowCount } = await pool.query({ name: "turn", text: turnText, values });
+    if (rowCount !== 1) throw new Error("conflict");
+    version++;
+  };
+}
+
+function byManager(manager, id) {
+  const session = bookingSession(id);
+  return async () => {
+    session.data.count0++;
+    await manager.saveTurn({ session, messages: exchange });
+  };
+}
+
+/** How long `after` takes in units of `before`, of some of each in turn. */
+async function compare(before, after, pairs, rounds = 5) {
+  const time = async (work) => {
+    const begin = performance.now();
+    for (let round = 0; round < rounds; round++) await work();
+    return performance.now() - begin;
+  };
+  const ratios = [];
+  for (let pair = 0; pair < pairs; pair++) {
+    const first = await time(before);
+    ratios.push((await time(after)) / first);
+  }
+  return median(ratios);
+}
+
+/** Turns of all at once, for each as many as come: nobody waits for the slowest. */
+const each = (works, turns) => () =>
+  Promise.all(
+    works.map(async (work) => {
+      for (let turn = 0; turn < turns; turn++) await work();
+    }),
+  );
+
+async function measure(pools, manager) {
+  const hand = await byHand(pools[0], "s");
+  const turn = byManager(manager, "s");
+  await compare(await byHand(pools[0], "warm"), byManager(manager, "warm"), 200);
+  await compare(hand, turn, 2);
+  let kept = row(
+    "PostgreSQL against one statement by hand, from turn 10",
+    await compare(hand, turn, 200),
+    1.2,
+  );
+  const ids = Array.from({ length: 32 }, (_, index) => `c${index}`);
+  const hands = each(await Promise.all(ids.map((id) => byHand(pools[0], id))), 20);
+  const turns = each(
+    ids.map((id) => byManager(manager, id)),
+    20,
+  );
+  await compare(hands, turns, 5, 1);
+  kept = row("32 sessions at once", await compare(hands, turns, 40, 1), 1 / 1.6) && kept;
+  for (let done = 1010; done < 10_000; done++) await Promise.all([hand(), turn()]);
+  kept = row("one session from turn 10,000", await compare(hand, turn, 200), 1.2) && kept;
+  const resumeHand = async () => {
+    const { rows } = await pools[0].query({ name: "resume", text: resumeText, values: ["s"] });
+    if (rows[0].messages.length !== 50) throw new Error("not 50");
+  };
+  const resume = async () => {
+    const { messages } = await manager.open("s", { last: 50 });
+    if (messages.length !== 50) throw new Error("not 50");
+  };
+  await compare(resumeHand, resume, 50);
+  return row("state and the last 50 messages", await compare(resumeHand, resume, 200), 1.2) && kept;
+}
+
+export async function benchPostgres() {
+  const server = await startServer(definition);
+  if (typeof server === "string") {
+    console.log(`MISSED postgres: ${server}`);
+    return false;
+  }
+  const pools = [0, 1].map(() => new Pool({ connectionString: server.url, max: 10 }));
+  const manager = new PersistenceManager({ adapter: new PostgreSQLAdapter({ client: pools[1] }) });
+  try {
+    await pools[0].query(tables);
+    return await measure(pools, manager);
+  } finally {
+    await manager.close();
+    for (const pool of pools) await pool.end();
+    await server.stop();
+  }
+}

@@ -1,0 +1,83 @@
+// Redis against the least that a turn needs there: one script by hand that compares a version, sets the state and pushes
+// two messages. Both alternate in one run, on one server, each with a client of its own.
+import { createHash } from "node:crypto";
+import { PersistenceManager } from "@waymark/core";
+import { RedisAdapter } from "@waymark/adapter-redis";
+import { Redis } from "ioredis";
+import { startServer } from "../scripts/servers.mjs";
+import definition from "../scripts/servers/redis.mjs";
+import { bookingSession, exchange } from "./session.mjs";
+import { median, row } from "./stats.mjs";
+
+const script = `
+local version = redis.call('HGET', KEYS[1], 'version') or '0'
+if version ~= ARGV[1] then return redis.error_reply('conflict') end
+redis.call('RPUSH', KEYS[2], ARGV[3], ARGV[4])
+redis.call('HSET', KEYS[1], 'version', version + 1, 'state', ARGV[2])
+return version + 1`;
+
+function byHand(redis, id) {
+  const sha = createHash("sha1").update(script).digest("hex");
+  const session = bookingSession(id);
+  let version = 0;
+  return async () => {
+    session.data.count0++;
+    const texts = [session, ...exchange].map((value) => JSON.stringify(value));
+    await redis.evalsha(sha, 2, `hand:s:{${id}}`, `hand:m:{${id}}`, String(version), ...texts);
+    version++;
+  };
+}
+
+function byManager(manager, id) {
+  const session = bookingSession(id);
+  return async () => {
+    session.data.count0++;
+    await manager.saveTurn({ session, messages: exchange });
+  };
+}
+
+/** How long `after` takes in units of `before`, of some of each in turn. */
+async function compare(before, after, pairs, rounds) {
+  const time = async (work) => {
+    const begin = performance.now();
+    for (let round = 0; round < rounds; round++) await work();
+    return performance.now() - begin;
+  };
+  const ratios = [];
+  for (let pair = 0; pair < pairs; pair++) {
+    const first = await time(before);
+    ratios.push((await time(after)) / first);
+  }
+  return median(ratios);
+}
+
+export async function benchRedis() {
+  const server = await startServer(definition);
+  if (typeof server === "string") {
+    console.log(`MISSED redis: ${server}`);
+    return false;
+  }
+  const clients = [new Redis(server.url), new Redis(server.url)];
+  const manager = new PersistenceManager({ adapter: new RedisAdapter({ redis: clients[1] }) });
+  try {
+    await clients[0].script("LOAD", script);
+    const hand = byHand(clients[0], "s");
+    const turn = byManager(manager, "s");
+    await compare(byHand(clients[0], "warm"), byManager(manager, "warm"), 200, 5);
+    await compare(hand, turn, 2, 5);
+    let kept = row("Redis against one script by hand, from turn 10", await compare(hand, turn, 200, 5), 1.2);
+    const ids = Array.from({ length: 32 }, (_, index) => `c${index}`);
+    const hands = ids.map((id) => byHand(clients[0], id));
+    const turns = ids.map((id) => byManager(manager, id));
+    const all = (works) => () => Promise.all(works.map((work) => work()));
+    await compare(all(hands), all(turns), 20, 5);
+    const many = await compare(all(hands), all(turns), 100, 5);
+    kept = row("32 sessions at once", many, 1 / 0.7) && kept;
+    for (let turns = 1010; turns < 10_000; turns++) await Promise.all([hand(), turn()]);
+    return row("one session from turn 10,000", await compare(hand, turn, 200, 5), 1.2) && kept;
+  } finally {
+    await manager.close();
+    for (const client of clients) client.disconnect();
+    await server.stop();
+  }
+}

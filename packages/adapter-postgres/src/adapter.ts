@@ -1,0 +1,57 @@
+import type { MessageRepository, PersistenceAdapter, SessionRepository, Turns } from "@waymark/core/adapter";
+import { type PostgresClient, createDatabase, type Database } from "./client.js";
+import { createMessages } from "./messages.js";
+import { type Names, createTables, foundVersion, namesOf, schemaVersion } from "./schema.js";
+import { createRows, createSessions } from "./sessions.js";
+import { createTurns } from "./turns.js";
+
+export interface PostgreSQLAdapterOptions {
+  /** A `Pool` or a connected `Client` of `pg`. It stays yours: the adapter never closes it. */
+  readonly client: PostgresClient;
+  /** Names of the tables. Default: `agent_sessions` and `agent_messages`. */
+  readonly tables?: { readonly sessions?: string; readonly messages?: string };
+  /** The schema of the tables; made by `initialize` where it is missing. Default: the first of the `search_path`. */
+  readonly schema?: string;
+  /** False for a pooler in transaction mode that does not keep prepared statements. Default: true. */
+  readonly preparedStatements?: boolean;
+}
+
+/** Keeps sessions in PostgreSQL; a turn is one statement. */
+export class PostgreSQLAdapter implements PersistenceAdapter {
+  readonly name = "postgres";
+  readonly durability = "commit";
+  readonly limits = { commitBytes: 16 * 1024 * 1024 };
+  readonly sessionRepository: SessionRepository;
+  readonly messageRepository: MessageRepository;
+  readonly turns: Turns;
+  readonly #db: Database;
+  readonly #names: Names;
+
+  /** @throws `INVALID_CONFIGURATION` for a name that PostgreSQL would cut off or refuse. */
+  constructor({ client, tables, schema, preparedStatements = true }: PostgreSQLAdapterOptions) {
+    const names = namesOf({ tables, schema });
+    const db = createDatabase(client, preparedStatements);
+    const rows = createRows(db, names);
+    this.#db = db;
+    this.#names = names;
+    this.sessionRepository = createSessions(db, names, rows);
+    this.messageRepository = createMessages(db, names);
+    this.turns = createTurns(db, names, rows);
+  }
+
+  /** Makes the tables and indexes where they are missing. Any number of processes may call it at once. */
+  async initialize(): Promise<void> {
+    await createTables(this.#db, this.#names);
+  }
+
+  async describe(): Promise<{ server: string; schemaVersion: number; writable: boolean }> {
+    const text = "SELECT current_setting('server_version'), current_setting('transaction_read_only')";
+    const [found] = await this.#db.run({ text }, [], { operation: "describe" });
+    const version = await foundVersion(this.#db, this.#names, "describe");
+    return {
+      server: `PostgreSQL ${found?.[0] ?? ""}`.trim(),
+      schemaVersion: version ?? 0,
+      writable: found?.[1] === "off" && version === schemaVersion,
+    };
+  }
+}

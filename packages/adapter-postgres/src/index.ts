@@ -1,0 +1,2 @@
+export { PostgreSQLAdapter, type PostgreSQLAdapterOptions } from "./adapter.js";
+export type { PostgresClient, PostgresStatement } from "./client.js";

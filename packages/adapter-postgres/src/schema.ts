@@ -1,0 +1,142 @@
+import { ValidationError, utf8Length } from "@waymark/core/adapter";
+import type { Database, TextRow } from "./client.js";
+
+/** How the tables are called, quoted for SQL. */
+export interface Names {
+  readonly sessions: string;
+  readonly messages: string;
+  /** For messages and lookups, not quoted. */
+  readonly plain: {
+    readonly schema: string | undefined;
+    readonly sessions: string;
+    readonly messages: string;
+  };
+}
+
+export interface NameOptions {
+  /** Default: `agent_sessions` and `agent_messages`. */
+  readonly tables?: { readonly sessions?: string; readonly messages?: string } | undefined;
+  /** Default: what the connection's `search_path` names first. */
+  readonly schema?: string | undefined;
+}
+
+/** The number of the tables' form; kept as a comment on the sessions table. */
+export const schemaVersion = 1;
+
+const versionComment = /^waymark schema (\d+)$/;
+
+/** PostgreSQL cuts longer names off in silence, so two tables could become one. */
+const longestName = 63;
+
+/** @throws `INVALID_CONFIGURATION` */
+export function namesOf({ tables = {}, schema }: NameOptions): Names {
+  const { sessions = "agent_sessions", messages = "agent_messages" } = tables;
+  for (const name of [sessions, messages, ...(schema === undefined ? [] : [schema])]) {
+    if (typeof name !== "string" || name === "" || name.includes("\0") || utf8Length(name) > longestName)
+      throw invalid(`a table or schema name must be a text of 1 to ${longestName} bytes without U+0000`);
+  }
+  if (sessions === messages) throw invalid("sessions and messages need a table each");
+  const prefix = schema === undefined ? "" : `${quote(schema)}.`;
+  return {
+    sessions: prefix + quote(sessions),
+    messages: prefix + quote(messages),
+    plain: { schema, sessions, messages },
+  };
+}
+
+export function quote(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+function literal(text: string): string {
+  return `E'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+}
+
+/** A name for an index; where it would be too long, its end is a hash of the whole. */
+function indexName(table: string, purpose: string): string {
+  const name = `${table}_${purpose}`;
+  if (utf8Length(name) <= longestName) return quote(name);
+  let hash = 0;
+  for (let i = 0; i < name.length; i++) hash = (Math.imul(hash, 31) + name.charCodeAt(i)) >>> 0;
+  let start = table;
+  const end = `_${purpose}_${hash.toString(36)}`;
+  while (utf8Length(start) + end.length > longestName) start = [...start].slice(0, -1).join("");
+  return quote(start + end);
+}
+
+/**
+ * The statements that make what is missing. The primary key of messages is also the index by session. Ids are compared and
+ * ordered by their bytes, whatever the collation of the database. A row of some two kilobytes is ordinary here, and is written
+ * at each turn: compressing it would cost more than the bytes do.
+ */
+export function ddl({ sessions, messages, plain }: Names): string {
+  const { schema } = plain;
+  const makeSchema = `DO ${literal(
+    `BEGIN IF to_regnamespace(${literal(quote(schema ?? ""))}) IS NULL THEN CREATE SCHEMA ${quote(schema ?? "")}; END IF; END`,
+  )};`;
+  return `${schema === undefined ? "" : `${makeSchema}\n`}CREATE TABLE IF NOT EXISTS ${sessions} (
+  id text COLLATE "C" PRIMARY KEY,
+  life text COLLATE "C" NOT NULL,
+  revision text COLLATE "C" NOT NULL,
+  version text COLLATE "C" NOT NULL,
+  user_id text COLLATE "C",
+  agent_name text COLLATE "C",
+  status text COLLATE "C" NOT NULL,
+  first_sequence bigint NOT NULL,
+  last_sequence bigint NOT NULL,
+  last_message_at timestamptz,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz NOT NULL,
+  completed_at timestamptz,
+  expires_at timestamptz,
+  current_route text COLLATE "C",
+  current_step text COLLATE "C",
+  state jsonb NOT NULL,
+  dirty boolean NOT NULL,
+  operation_count integer NOT NULL,
+  operations text COLLATE "C" NOT NULL,
+  system json
+) WITH (toast_tuple_target = 4080);
+CREATE TABLE IF NOT EXISTS ${messages} (
+  session_id text COLLATE "C" NOT NULL,
+  log text COLLATE "C" NOT NULL,
+  sequence bigint NOT NULL,
+  user_id text COLLATE "C",
+  role text COLLATE "C" NOT NULL,
+  content text NOT NULL,
+  created_at timestamptz NOT NULL,
+  body json NOT NULL,
+  PRIMARY KEY (session_id, log, sequence)
+);
+CREATE INDEX IF NOT EXISTS ${indexName(plain.sessions, "user_idx")}
+  ON ${sessions} (user_id, status, created_at DESC, id);
+CREATE INDEX IF NOT EXISTS ${indexName(plain.sessions, "updated_idx")} ON ${sessions} (updated_at);
+CREATE INDEX IF NOT EXISTS ${indexName(plain.messages, "created_idx")} ON ${messages} (created_at);
+COMMENT ON TABLE ${sessions} IS 'waymark schema ${schemaVersion}';
+`;
+}
+
+/** Any number that nobody else uses. */
+const lock = 7_246_158_031;
+
+/** What the tables' comment says; null where there are none. */
+export async function foundVersion(db: Database, names: Names, operation: string): Promise<number | null> {
+  const text = `SELECT obj_description(to_regclass($1), 'pg_class'), to_regclass($2) IS NOT NULL`;
+  const found = await db.run({ text }, [names.sessions, names.messages], { operation });
+  const [comment, hasMessages]: TextRow = found[0] ?? [];
+  const version = versionComment.exec(comment ?? "")?.[1];
+  return version === undefined || hasMessages !== "t" ? null : Number(version);
+}
+
+/** Makes the tables where they are missing. One process at a time: concurrent `CREATE … IF NOT EXISTS` can still collide. */
+export async function createTables(db: Database, names: Names): Promise<void> {
+  if ((await foundVersion(db, names, "initialize")) !== null) return;
+  // One message, so one transaction on one connection: whoever comes second finds everything.
+  await db.script(`SELECT pg_advisory_xact_lock(${lock});\n${ddl(names)}`, { operation: "initialize" });
+}
+
+function invalid(message: string): ValidationError {
+  return new ValidationError("INVALID_CONFIGURATION", `new PostgreSQLAdapter: ${message}`, {
+    operation: "new PostgreSQLAdapter",
+  });
+}

@@ -1,0 +1,170 @@
+import {
+  type Commit,
+  type Outcome,
+  type SessionRow,
+  type Turns,
+  applyCommit,
+  checkId,
+  isWaymarkError,
+} from "@waymark/core/adapter";
+import { type Database, type Doing, prepared } from "./client.js";
+import { canMove, createMoves } from "./move.js";
+import { decodeEntry, decodeRow, entryExpressions, rowJson } from "./row.js";
+import type { Names } from "./schema.js";
+import type { Rows } from "./sessions.js";
+
+/** Tries of a commit that others were faster than, before the caller is told that the session is busy. */
+const triesAlone = 5;
+
+/**
+ * Each turn is one statement where it is plainly right, and the statement decides that under the row's lock. What it did not
+ * apply is looked at again in another statement, since one that waited for a lock still sees what it saw before.
+ */
+export function createTurns(db: Database, names: Names, rows: Rows): Turns {
+  const moves = createMoves(db, names);
+  const { sessions, messages } = names;
+  const load = prepared(`WITH s AS MATERIALIZED (SELECT * FROM ${sessions} WHERE id = $1)
+    SELECT NULL::bigint, NULL, NULL, NULL, NULL::float8, ${rowJson("s")} FROM s
+    UNION ALL (
+      SELECT m.* FROM s CROSS JOIN LATERAL (
+        SELECT ${entryExpressions("m")} FROM ${messages} m
+        WHERE m.session_id = s.id AND m.log = s.life
+          AND m.sequence BETWEEN greatest(s.first_sequence, s.last_sequence - $2::bigint + 1) AND s.last_sequence
+        ORDER BY m.sequence LIMIT $2
+      ) m
+    )`);
+
+  async function create(commits: readonly Commit[], outcomes: Map<Commit, Outcome>): Promise<void> {
+    const made: { commit: Commit; outcome: Outcome; row: SessionRow }[] = [];
+    const entries = commits.flatMap((commit) => {
+      const applied = applyCommit(null, commit);
+      if (!applied.write) return [];
+      made.push({ commit, outcome: applied.outcome, row: applied.row });
+      return applied.entries;
+    });
+    if (made.length === 0) return;
+    const ids = await rows.insert(
+      made.map(({ row }) => row),
+      entries,
+      doing(commits),
+    );
+    for (const { commit, outcome } of made) if (ids.has(commit.id)) outcomes.set(commit, outcome);
+  }
+
+  async function move(commits: readonly Commit[], outcomes: Map<Commit, Outcome>): Promise<void> {
+    if (commits.length === 0) return;
+    const moved = await moves.apply(commits);
+    commits.forEach((commit, index) => {
+      const outcome = moved[index];
+      if (outcome != null) outcomes.set(commit, outcome);
+    });
+  }
+
+  /** A commit that was not applied, against the row as it is now. Undefined: somebody was faster once more. */
+  async function tryAgain(
+    commit: Commit,
+    row: SessionRow | null,
+    isAlone: boolean,
+  ): Promise<Outcome | undefined> {
+    const applied = applyCommit(row, commit);
+    if (!applied.write) return applied.outcome;
+    if (row?.dirty === true) return { status: "busy" };
+    const about = doing([commit]);
+    // Who is alone waits for a lock; in a group, all the others would wait with it.
+    const write = isAlone ? rows.replace : rows.replaceFree;
+    const isWritten =
+      row === null
+        ? (await rows.insert([applied.row], applied.entries, about)).size > 0
+        : await write(applied.row, applied.entries, row.revision, about);
+    return isWritten ? applied.outcome : undefined;
+  }
+
+  async function settle(commits: readonly Commit[], outcomes: Map<Commit, Outcome>): Promise<void> {
+    const isAlone = commits.length + outcomes.size === 1;
+    let left = commits;
+    for (let retry = 0; left.length > 0 && retry < (isAlone ? triesAlone : 1); retry++) {
+      const ids = left.map(({ id }) => id);
+      const now = await rows.read(ids, doing(left));
+      for (const commit of left) {
+        const outcome = await alone(() => tryAgain(commit, now.get(commit.id) ?? null, isAlone));
+        if (outcome !== undefined) outcomes.set(commit, outcome);
+      }
+      left = unanswered(left, outcomes);
+    }
+    for (const commit of left) outcomes.set(commit, { status: "busy" });
+  }
+
+  /** What has an answer by now keeps it: an error is then that of each commit which it concerns. */
+  async function orEach(
+    commits: readonly Commit[],
+    work: (commits: readonly Commit[], outcomes: Map<Commit, Outcome>) => Promise<void>,
+    outcomes: Map<Commit, Outcome>,
+  ): Promise<void> {
+    if (outcomes.size === 0) return work(commits, outcomes);
+    try {
+      await work(commits, outcomes);
+    } catch (error) {
+      for (const commit of unanswered(commits, outcomes)) {
+        if (isWaymarkError(error) && error.retryable) {
+          outcomes.set(commit, { status: "failed", error });
+          continue;
+        }
+        const failed = await alone(() => work([commit], outcomes).then(() => undefined));
+        if (failed !== undefined) outcomes.set(commit, failed);
+      }
+    }
+  }
+
+  return {
+    async commit(commits) {
+      const outcomes = new Map<Commit, Outcome>();
+      const ids = new Set<string>();
+      for (const commit of commits) {
+        try {
+          checkId(commit.id, "commit");
+          // One statement writes a row once: the second commit of a session has to come again.
+          if (ids.has(commit.id)) outcomes.set(commit, { status: "busy" });
+          ids.add(commit.id);
+        } catch (error) {
+          outcomes.set(commit, { status: "failed", error });
+        }
+      }
+      const valid = unanswered(commits, outcomes);
+      const creates = valid.filter(({ expect }) => expect.kind === "create");
+      const movable = valid.filter(canMove);
+      await create(creates, outcomes);
+      await orEach(movable, move, outcomes);
+      await orEach(unanswered(valid, outcomes), settle, outcomes);
+      return commits.map((commit) => outcomes.get(commit) ?? { status: "busy" });
+    },
+
+    async load(id, { last }) {
+      checkId(id, "load");
+      const found = await db.run(load, [id, last], { operation: "load", sessionId: id });
+      const head = found.find(([sequence]) => sequence === null);
+      if (head === undefined) return null;
+      const row = decodeRow(head[5] ?? "");
+      const entries = found
+        .filter(([sequence]) => sequence !== null)
+        .map((columns) => decodeEntry(id, row.life, columns))
+        .toSorted((a, b) => a.sequence - b.sequence);
+      return { row, entries };
+    },
+  };
+}
+
+function unanswered(commits: readonly Commit[], outcomes: ReadonlyMap<Commit, Outcome>): Commit[] {
+  return commits.filter((commit) => !outcomes.has(commit));
+}
+
+function doing(commits: readonly Commit[]): Doing {
+  return { operation: "commit", sessionId: commits.length === 1 ? commits[0]?.id : undefined };
+}
+
+async function alone(work: () => Promise<Outcome | undefined>): Promise<Outcome | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    return { status: "failed", error };
+  }
+}

@@ -1,0 +1,160 @@
+import { once } from "node:events";
+import { type AddressInfo, type Socket, connect, createServer } from "node:net";
+import { afterAll, beforeAll, expect, it } from "@jest/globals";
+import { PersistenceManager, createSession } from "@waymark/core";
+import { PostgreSQLAdapter } from "../src/index.js";
+import { openPool, openSchema, url } from "./server.js";
+
+const store = openSchema("failures");
+const said = (content: string) => ({ role: "user", content }) as const;
+
+beforeAll(() => store.connect().initialize());
+afterAll(() => store.remove());
+
+/** Something between client and server that can be closed and opened again. */
+async function openProxy() {
+  const { hostname, port } = new URL(url);
+  const sockets = new Set<Socket>();
+  const make = () =>
+    createServer((incoming) => {
+      const outgoing = connect(Number(port), hostname);
+      for (const [from, to] of [
+        [incoming, outgoing],
+        [outgoing, incoming],
+      ] as const) {
+        sockets.add(from);
+        from.pipe(to);
+        from.on("error", () => to.destroy()).on("close", () => (to.destroy(), sockets.delete(from)));
+      }
+    });
+  let server = make();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port: own } = server.address() as AddressInfo;
+  const address = new URL(url);
+  address.host = `127.0.0.1:${own}`;
+  return {
+    url: address.href,
+    close: async () => {
+      const closed = once(server, "close");
+      server.close();
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+    open: async () => {
+      server = make();
+      server.listen(own, "127.0.0.1");
+      await once(server, "listening");
+    },
+  };
+}
+
+it("a server that is not there is told as such, with no secret in the message", async () => {
+  const proxy = await openProxy();
+  await proxy.close();
+  const address = new URL(proxy.url);
+  address.password = "sesame";
+  const pool = openPool({ connectionString: address.href });
+  const adapter = new PostgreSQLAdapter({ client: pool, schema: store.schema });
+  const expected = expect.objectContaining({ code: "STORAGE_UNAVAILABLE", retryable: true });
+  const calls = [
+    () => adapter.initialize(),
+    () => adapter.sessionRepository.findById("s"),
+    () => adapter.sessionRepository.find({}, { limit: 1 }),
+    () => adapter.messageRepository.findBySessionId("s", { log: "l", from: 1, to: 2 }),
+    () => adapter.turns.load("s", { last: 1 }),
+  ];
+  for (const call of calls) {
+    const error: unknown = await call().catch((caught: unknown) => caught);
+    expect(error).toEqual(expected);
+    expect(String(error)).not.toContain("sesame");
+  }
+  await pool.end();
+});
+
+it("tables that are missing are told as such", async () => {
+  const adapter = store.connect({ schema: `${store.schema}_none` });
+  await expect(adapter.sessionRepository.findById("s")).rejects.toMatchObject({
+    code: "STORAGE_FAILED",
+    message: expect.stringContaining("initialize()"),
+  });
+});
+
+it("a pool that the application has closed is told as such", async () => {
+  const pool = openPool();
+  await pool.end();
+  const adapter = store.connect({ client: pool });
+  await expect(adapter.sessionRepository.findById("s")).rejects.toMatchObject({
+    code: "STORAGE_FAILED",
+    retryable: false,
+  });
+});
+
+it("turns go on when their connections are killed, none lost and none twice", async () => {
+  const pool = store.pool({ application_name: `${store.schema}_victim` });
+  const killer = store.pool({ max: 1 });
+  const manager = new PersistenceManager({ adapter: store.connect({ client: pool }) });
+  const stop = new AbortController();
+  let killed = 0;
+  const kill = async () => {
+    while (!stop.signal.aborted) {
+      const { rowCount } = await killer.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1",
+        [`${store.schema}_victim`],
+      );
+      killed += rowCount ?? 0;
+      await new Promise((resolve) => setTimeout(resolve, 10 + Math.random() * 30));
+    }
+  };
+  const killing = kill();
+  const talk = async (id: string) => {
+    const session = createSession<{ turn: number }>({ id });
+    for (let turn = 0; turn < 60; turn++) {
+      session.data.turn = turn;
+      const operationId = `${id} ${turn}`;
+      for (let retry = 0; ; retry++) {
+        const error: unknown = await manager
+          .saveTurn({ session, messages: [said(`${turn}`)], operationId })
+          .then(
+            () => null,
+            (caught: unknown) => caught,
+          );
+        if (error === null) break;
+        expect(error).toMatchObject({ code: "STORAGE_UNAVAILABLE" });
+        if (retry > 50) throw error;
+      }
+    }
+  };
+  const ids = ["a", "b", "c", "d"];
+  await Promise.all(ids.map(talk));
+  stop.abort();
+  await killing;
+  expect(killed).toBeGreaterThan(5);
+  for (const id of ids) {
+    const history = await manager.loadSessionHistory(id);
+    expect(history.map(({ content }) => content)).toEqual(Array.from({ length: 60 }, (_, turn) => `${turn}`));
+  }
+}, 60_000);
+
+it("a server that goes away and comes back is used again", async () => {
+  const proxy = await openProxy();
+  const pool = openPool({ connectionString: proxy.url });
+  const manager = new PersistenceManager({
+    adapter: new PostgreSQLAdapter({ client: pool, schema: store.schema }),
+  });
+  const session = createSession({ id: "back" });
+  await manager.saveTurn({ session, messages: [said("1")] });
+  await proxy.close();
+  const turn = { session, messages: [said("2")], operationId: "two" };
+  await expect(manager.saveTurn(turn)).rejects.toMatchObject({
+    code: "STORAGE_UNAVAILABLE",
+    retryable: true,
+  });
+  await expect(manager.loadSessionState("back")).rejects.toMatchObject({ code: "STORAGE_UNAVAILABLE" });
+  await proxy.open();
+  expect(await manager.saveTurn(turn)).toMatchObject({ first: 2, last: 2, replayed: false });
+  expect((await manager.loadSessionHistory("back")).map(({ content }) => content)).toEqual(["1", "2"]);
+  await manager.close();
+  await pool.end();
+  await proxy.close();
+});

@@ -1,0 +1,288 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { PersistenceManager, createSession } from "@waymark/core";
+import { type Commit, createTurnStore, systemEnvironment } from "@waymark/core/adapter";
+import { Client, escapeIdentifier, types } from "pg";
+import { type PostgresClient, PostgreSQLAdapter } from "../src/index.js";
+import { openSchema, url } from "./server.js";
+
+const store = openSchema("own");
+const said = (content: string) => ({ role: "user", content }) as const;
+
+beforeAll(() => store.connect().initialize());
+afterAll(() => store.remove());
+
+let names = 0;
+const newName = (prefix: string) => `${prefix}${names++}`;
+const sessions = (count: number) =>
+  Array.from({ length: count }, () => {
+    const id = newName("s");
+    return { id, session: createSession({ id }) };
+  });
+
+function append(id: string, content: string): Commit {
+  return {
+    id,
+    expect: { kind: "append" },
+    operation: { id: newName("o"), digest: "" },
+    revision: newName("r"),
+    at: 1,
+    set: {},
+    messages: [{ userId: null, role: "user", content, createdAt: 1, body: {} }],
+    history: [],
+  };
+}
+
+/** Sessions that are stored, by their ids. */
+async function stored(count: number): Promise<string[]> {
+  const ids = Array.from({ length: count }, () => newName("s"));
+  await store
+    .connect()
+    .turns.commit(
+      ids.map((id) => ({ ...append(id, "0"), expect: { kind: "create", life: newName("l"), createdAt: 1 } })),
+    );
+  return ids;
+}
+
+/** Counts what is sent; `names` are those of prepared statements. */
+function counting(client: PostgresClient) {
+  const sent: (string | undefined)[] = [];
+  const query = (statement: string | { name?: string }): Promise<never> => {
+    sent.push(typeof statement === "string" ? undefined : statement.name);
+    return client.query(statement as never) as Promise<never>;
+  };
+  return { sent, client: { query } };
+}
+
+describe("clients", () => {
+  it("a pool of one connection is enough, and stays open", async () => {
+    const pool = store.pool({ max: 1 });
+    const adapter = store.connect({ client: pool });
+    const manager = new PersistenceManager({ adapter });
+    const many = sessions(32);
+    await Promise.all(many.map(({ session }) => manager.saveTurn({ session, messages: [said("1")] })));
+    await Promise.all(many.map(({ session }) => manager.saveTurn({ session, messages: [said("2")] })));
+    const loaded = await Promise.all(many.map(({ id }) => manager.open(id)));
+    expect(loaded.map((each) => each?.messages.length)).toEqual(many.map(() => 2));
+    await manager.close();
+    expect((await pool.query("SELECT 1 AS one")).rows).toEqual([{ one: 1 }]);
+  });
+
+  it("a single client is enough, and stays open", async () => {
+    const client = new Client({ connectionString: url });
+    await client.connect();
+    const manager = new PersistenceManager({ adapter: store.connect({ client }) });
+    const id = newName("s");
+    const session = createSession({ id });
+    await manager.saveTurn({ session, messages: [said("1")] });
+    expect(await manager.loadSessionState(id)).toEqual(session);
+    await manager.close();
+    await client.query("SELECT 1");
+    await client.end();
+  });
+
+  it.each([true, false])("statements have names if they may be prepared: %s", async (preparedStatements) => {
+    const { client, sent } = counting(store.pool());
+    const adapter = store.connect({ client, preparedStatements });
+    const [id = ""] = await stored(1);
+    sent.length = 0;
+    await adapter.turns.commit([append(id, "1")]);
+    await adapter.turns.load(id, { last: 10 });
+    await adapter.sessionRepository.findById(id);
+    expect(sent.map((name) => name !== undefined)).toEqual([1, 2, 3].map(() => preparedStatements));
+  });
+
+  it("type parsers of the application change nothing", async () => {
+    const [id = ""] = await stored(1);
+    const before = await store.connect().turns.load(id, { last: 1 });
+    const oids = [20, 114, 1184, 3802];
+    const kept = oids.map((type) => [type, types.getTypeParser(type)] as const);
+    try {
+      for (const type of oids) types.setTypeParser(type, () => "mine");
+      expect(await store.connect().turns.load(id, { last: 1 })).toEqual(before);
+    } finally {
+      for (const [type, parser] of kept) types.setTypeParser(type, parser as (value: string) => unknown);
+    }
+  });
+});
+
+describe("round trips", () => {
+  it("a turn is one statement, at the start and later, and so is a load", async () => {
+    const { client, sent } = counting(store.pool());
+    const manager = new PersistenceManager({ adapter: store.connect({ client }) });
+    const id = newName("s");
+    const session = createSession<{ turn: number }>({ id });
+    await manager.saveTurn({ session, messages: [said("0")] });
+    for (let turn = 1; turn < 40; turn++) {
+      session.data.turn = turn;
+      sent.length = 0;
+      await manager.saveTurn({ session, messages: [said("q"), { role: "assistant", content: "a" }] });
+      expect(sent.length).toBe(1);
+    }
+    sent.length = 0;
+    expect((await manager.open(id, { last: 50 }))?.messages.length).toBe(50);
+    expect(sent.length).toBe(1);
+  });
+
+  it("many turns at once are one statement", async () => {
+    const { client, sent } = counting(store.pool());
+    const adapter = store.connect({ client });
+    const ids = await stored(32);
+    const outcomes = await adapter.turns.commit(ids.map((id) => append(id, "1")));
+    expect(outcomes.map(({ status }) => status)).toEqual(ids.map(() => "committed"));
+    expect(sent.length).toBe(1);
+  });
+});
+
+describe("groups", () => {
+  it("one commit that PostgreSQL refuses fails alone", async () => {
+    const adapter = store.connect();
+    const turns = createTurnStore(adapter, systemEnvironment);
+    const ids = await stored(32);
+    const patience = { deadline: Date.now() + 60_000, signal: undefined };
+    const results = await Promise.allSettled(
+      ids.map((id, index) =>
+        turns.inOrder(id, (commit) => commit(append(id, index === 7 ? "a\0b" : "ok"), patience)),
+      ),
+    );
+    const failed = results.flatMap((result) => (result.status === "rejected" ? [result.reason] : []));
+    expect(failed).toEqual([expect.objectContaining({ code: "STORAGE_FAILED", retryable: false })]);
+    expect(failed[0].message).not.toContain("a\0b");
+    for (const [index, id] of ids.entries()) {
+      const loaded = await adapter.turns.load(id, { last: 10 });
+      expect(loaded?.entries.map(({ content }) => content)).toEqual(index === 7 ? ["0"] : ["0", "ok"]);
+    }
+  });
+
+  it("groups of the same sessions in any order do not deadlock", async () => {
+    const ids = await stored(24);
+    const adapters = [store.connect(), store.connect()];
+    const counts = new Map<string, number>();
+    const send = async (adapter: PostgreSQLAdapter, order: string[]) => {
+      const outcomes = await adapter.turns.commit(order.map((id) => append(id, "x")));
+      outcomes.forEach(({ status }, index) => {
+        expect(["committed", "busy"]).toContain(status);
+        const id = order[index] ?? "";
+        if (status === "committed") counts.set(id, (counts.get(id) ?? 0) + 1);
+      });
+    };
+    for (let round = 0; round < 30; round++)
+      await Promise.all(
+        adapters.flatMap((adapter) => [
+          send(adapter, ids),
+          send(adapter, ids.toReversed()),
+          send(adapter, ids),
+        ]),
+      );
+    for (const id of ids) {
+      const loaded = await adapters[0]?.turns.load(id, { last: 1000 });
+      expect(loaded?.row.last).toBe((counts.get(id) ?? 0) + 1);
+      expect(loaded?.entries.length).toBe(loaded?.row.last);
+    }
+  });
+
+  it("creates of the same ids in any order do not deadlock", async () => {
+    const adapters = [store.connect(), store.connect()];
+    for (let round = 0; round < 10; round++) {
+      const ids = Array.from({ length: 20 }, () => newName("s"));
+      const create = (id: string): Commit => ({
+        ...append(id, "0"),
+        expect: { kind: "create", life: newName("l"), createdAt: 1 },
+      });
+      const orders = [ids, ids.toReversed()];
+      const outcomes = await Promise.all(
+        adapters.map((adapter, index) => adapter.turns.commit((orders[index] ?? ids).map(create))),
+      );
+      const all = outcomes.flat().map(({ status }) => status);
+      expect(all.filter((status) => status === "committed").length).toBe(20);
+      expect(all.filter((status) => status === "exists").length).toBe(20);
+    }
+  });
+
+  it("a row that the application has locked holds up no neighbour", async () => {
+    const [held = "", free = ""] = await stored(2);
+    const holder = await store.pool().connect();
+    await holder.query("BEGIN");
+    await holder.query(`SELECT 1 FROM "${store.schema}".agent_sessions WHERE id = $1 FOR UPDATE`, [held]);
+    try {
+      const outcomes = await store.connect().turns.commit([append(held, "1"), append(free, "1")]);
+      expect(outcomes.map(({ status }) => status)).toEqual(["busy", "committed"]);
+    } finally {
+      await holder.query("ROLLBACK");
+      holder.release();
+    }
+  });
+});
+
+describe("tables", () => {
+  it("are made once by eight processes at once", async () => {
+    const fresh = openSchema("many");
+    const entry = new URL("./process-entry.mjs", import.meta.url).href;
+    const program = `const { default: connect } = await import(${JSON.stringify(entry)});
+      const adapter = connect({ schema: ${JSON.stringify(fresh.schema)} });
+      await adapter.describe();
+      await new Promise((resolve) => setTimeout(resolve, ${Date.now() + 2500} - Date.now()));
+      await adapter.initialize();
+      process.exit(0);`;
+    const codes = await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        const child = spawn(process.execPath, ["--input-type=module", "-e", program], { stdio: "inherit" });
+        const [code]: unknown[] = await once(child, "exit");
+        return code;
+      }),
+    );
+    expect(codes).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
+    const made = await fresh.query("SELECT indexname FROM pg_indexes WHERE schemaname = $1 ORDER BY 1", [
+      fresh.schema,
+    ]);
+    expect(made.map(({ indexname }) => indexname)).toEqual([
+      "agent_messages_created_idx",
+      "agent_messages_pkey",
+      "agent_sessions_pkey",
+      "agent_sessions_updated_idx",
+      "agent_sessions_user_idx",
+    ]);
+    expect(await fresh.connect().describe()).toMatchObject({ schemaVersion: 1, writable: true });
+    await fresh.remove();
+  }, 30_000);
+
+  it("are made by many connections of one process at once", async () => {
+    const fresh = openSchema("at_once");
+    await Promise.all(Array.from({ length: 8 }, () => fresh.connect().initialize()));
+    await fresh.remove();
+  });
+
+  it.each([
+    { schema: 'Sch"ema of "Ann"', sessions: 'Ses"sions', messages: "it's \\ Messages" },
+    { schema: "$1", sessions: "select", messages: "ünï; DROP" },
+    { schema: "long", sessions: "a".repeat(63), messages: `${"a".repeat(62)}b` },
+  ])("may have any name: $sessions", async ({ schema, ...tables }) => {
+    const client = store.pool();
+    const adapter = new PostgreSQLAdapter({ client, schema, tables });
+    try {
+      await adapter.initialize();
+      await adapter.initialize();
+      const manager = new PersistenceManager({ adapter });
+      const id = newName("s");
+      const session = createSession({ id });
+      await manager.saveTurn({ session, messages: [said("1")] });
+      await manager.saveTurn({ session, messages: [said("2")] });
+      expect((await manager.open(id))?.messages.length).toBe(2);
+      const { rows } = await client.query("SELECT tablename FROM pg_tables WHERE schemaname = $1", [schema]);
+      expect(rows.map(({ tablename }) => tablename).toSorted()).toEqual(Object.values(tables).toSorted());
+      const indexes = await client.query("SELECT 1 FROM pg_indexes WHERE schemaname = $1", [schema]);
+      expect(indexes.rows.length).toBe(5);
+    } finally {
+      await client.query(`DROP SCHEMA IF EXISTS ${escapeIdentifier(schema)} CASCADE`);
+    }
+  });
+
+  it.each(["", "a".repeat(64), "a\0b"])("refuse a name that PostgreSQL would change: %j", (name) => {
+    const client = store.pool();
+    for (const options of [{ schema: name }, { tables: { sessions: name } }, { tables: { messages: name } }])
+      expect(() => new PostgreSQLAdapter({ client, ...options })).toThrow(
+        expect.objectContaining({ code: "INVALID_CONFIGURATION" }),
+      );
+  });
+});

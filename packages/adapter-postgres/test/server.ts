@@ -1,0 +1,53 @@
+import { Pool, type PoolConfig } from "pg";
+import type { PersistenceAdapter } from "@waymark/core/adapter";
+import { PostgreSQLAdapter, type PostgreSQLAdapterOptions } from "../src/index.js";
+
+const found = process.env["WAYMARK_TEST_POSTGRES"];
+if (found === undefined || found === "")
+  throw new Error("WAYMARK_TEST_POSTGRES names no server; `npm test -- --only adapter-postgres` starts one");
+
+export const url: string = found;
+
+/** A pool whose idle connections may die without ending the process. */
+export function openPool(options: PoolConfig = {}): Pool {
+  return new Pool({ connectionString: url, max: 4, ...options }).on("error", () => {});
+}
+
+let schemas = 0;
+
+/** A schema of its own, with what opens adapters on it and what removes it. */
+export function openSchema(name = "test") {
+  const schema = `${name}_${process.pid}_${process.env["JEST_WORKER_ID"] ?? 0}_${schemas++}`;
+  const pools: Pool[] = [];
+  const pool = (options?: PoolConfig): Pool => {
+    const made = openPool(options);
+    pools.push(made);
+    return made;
+  };
+  return {
+    schema,
+    pool,
+    connect: (options: Partial<PostgreSQLAdapterOptions> = {}) =>
+      new PostgreSQLAdapter({ client: options.client ?? pool(), schema, ...options }),
+    query: async (text: string, values: unknown[] = []) =>
+      (await (pools[0] ?? pool()).query<Record<string, unknown>>(text, values)).rows,
+    remove: async () => {
+      const last = openPool({ max: 1 });
+      await last.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`);
+      await Promise.all([last, ...pools].map((one) => one.end()));
+    },
+  };
+}
+
+/** The same tables with the facet hidden: core then uses its outbox. */
+export function withoutTurns(adapter: PostgreSQLAdapter): PersistenceAdapter {
+  const { name, durability, limits, sessionRepository, messageRepository } = adapter;
+  return {
+    name,
+    durability,
+    limits,
+    sessionRepository,
+    messageRepository,
+    initialize: () => adapter.initialize(),
+  };
+}

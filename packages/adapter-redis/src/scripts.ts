@@ -1,0 +1,185 @@
+import { historyLog, operationWindow } from "@waymark/core/adapter";
+
+/*
+ * Values are JSON texts that a script compares, moves and joins, but never parses: Lua would change numbers and mistake
+ * empty lists for empty objects. Each script reads all that it needs, which also fails where a key is something else, and
+ * then writes; the first write is one that a full server refuses, so that a turn is never stored by half.
+ */
+
+/** The whole hash as the text of one object; false where there is none. */
+const row = `
+local function row(key)
+  local fields = redis.call('HGETALL', key)
+  if #fields == 0 then return false end
+  local texts = {}
+  for i = 1, #fields, 2 do
+    if fields[i] ~= 'ids' then texts[#texts + 1] = '"' .. fields[i] .. '":' .. fields[i + 1] end
+  end
+  return '{' .. table.concat(texts, ',') .. '}'
+end`;
+
+const whole = `
+local function whole(number) return string.format('%.0f', number) end`;
+
+/** KEYS: session. */
+export const readRow = `${row}
+return row(KEYS[1])`;
+
+/** KEYS: session. What a query needs to know, as the text of a list. */
+export const peek = `
+local fields = redis.call('HMGET', KEYS[1], 'status', 'userId', 'agentName', 'createdAt', 'updatedAt', 'expiresAt', 'dirty')
+if not fields[1] then return false end
+return '[' .. table.concat(fields, ',') .. ']'`;
+
+/** KEYS: session, messages. ARGV: deadline in seconds, number of strings of the row, these, field and text of each entry. */
+export const create = `${row}
+local present = row(KEYS[1])
+if present then return present end
+if tonumber(redis.call('TIME')[1]) > tonumber(ARGV[1]) then return 'late' end
+redis.call('HLEN', KEYS[2])
+local n = tonumber(ARGV[2])
+redis.call('HSET', KEYS[1], unpack(ARGV, 3, n + 2))
+for i = n + 3, #ARGV, 2 do redis.call('HSETNX', KEYS[2], ARGV[i], ARGV[i + 1]) end
+return 'created'`;
+
+/**
+ * KEYS: session, messages. ARGV: 1 revision seen, 2 createdAt, 3 userId, 4 deadline of the new list entries or nothing, 5 whether
+ * it is a tombstone, 6 number of strings of the row, 7 number of names of fields that it does not have, then these, then field
+ * and text of each entry.
+ */
+export const update = `
+local seen = redis.call('HMGET', KEYS[1], 'revision', 'createdAt', 'userId')
+if seen[1] ~= ARGV[1] then return 'moved' end
+if ARGV[4] == '' then
+  if seen[2] ~= ARGV[2] or seen[3] ~= ARGV[3] then return 'unlisted' end
+elseif tonumber(redis.call('TIME')[1]) > tonumber(ARGV[4]) then return 'unlisted' end
+local absent = 7 + tonumber(ARGV[6])
+local entries = absent + tonumber(ARGV[7])
+-- A full server still takes a delete.
+if ARGV[5] == '1' then redis.call('HDEL', KEYS[1], 'state', 'pending') end
+for i = entries + 1, #ARGV, 2 do redis.call('HSETNX', KEYS[2], ARGV[i], ARGV[i + 1]) end
+redis.call('HSET', KEYS[1], unpack(ARGV, 8, absent))
+redis.call('HDEL', KEYS[1], unpack(ARGV, absent + 1, entries))
+return 'updated'`;
+
+/** KEYS: session. ARGV: revision seen. */
+export const remove = `
+local seen = redis.call('HMGET', KEYS[1], 'revision', 'createdAt', 'userId', 'listed')
+if seen[1] ~= ARGV[1] then return false end
+redis.call('UNLINK', KEYS[1])
+return '[' .. seen[2] .. ',' .. seen[3] .. ',' .. (seen[4] or 'null') .. ']'`;
+
+/**
+ * One turn. Where every condition of a plain turn holds, it is written, and the answer is a list; otherwise the answer is
+ * the row, and the rules in core say what it means.
+ *
+ * KEYS: session, messages. ARGV: 1 version expected, 2 last expected, 3 owner, 4 whether it reopens, 5 operation id, 6 the
+ * rest of the operation up to its version, 7 operations that a retry knows of ('?': none), 8 whether the version moves, 9 time,
+ * 10 new userId, 11 number of messages, 12 number of strings of history, then the messages, history as sequence and text, and
+ * fields of the row as name and text. Empty: not given.
+ */
+export const turn = `${row}${whole}
+local life, version, last, user, status, dirty, count, ids = unpack(
+  redis.call('HMGET', KEYS[1], 'life', 'version', 'last', 'userId', 'status', 'dirty', 'count', 'ids'), 1, 8)
+if not life then return false end
+local open = string.sub(life, 1, -2)
+local isPlain = version and last and count and ids and dirty == 'false' and status ~= '"deleting"'
+  and (status == '"active"' or ARGV[4] == '1')
+  and string.sub(version, 1, #life) == open .. '.' and tonumber(string.sub(version, #life + 1, -2))
+  and (ARGV[1] == '' or version == ARGV[1])
+  and (ARGV[2] == '' or last == ARGV[2])
+  and (ARGV[3] == '' or user == 'null' or user == ARGV[3])
+  and (ARGV[10] == '' or user == ARGV[10])
+  and not string.find(ids, '\\n' .. ARGV[5] .. '\\n', 1, true)
+if not isPlain then return row(KEYS[1]) end
+if ARGV[7] ~= '' and not (ARGV[1] ~= '' and ARGV[8] == '1') then
+  local _, ends = string.gsub(ids, '\\n', '')
+  local since = tonumber(count) - ends + 1
+  if since ~= 0 and (ARGV[7] == '?' or tonumber(ARGV[7]) < since) then return row(KEYS[1]) end
+end
+
+local first, messages, history = tonumber(last) + 1, tonumber(ARGV[11]), tonumber(ARGV[12])
+for i = 0, messages - 1 do
+  redis.call('HSETNX', KEYS[2], life .. ':' .. whole(first + i), ARGV[13 + i])
+end
+for i = 13 + messages, 12 + messages + history, 2 do
+  redis.call('HSETNX', KEYS[2], open .. '${historyLog("")}":' .. ARGV[i], ARGV[i + 1])
+end
+local from = version
+if ARGV[8] == '1' then
+  version = open .. '.' .. whole(tonumber(string.sub(version, #life + 1, -2)) + 1) .. '"'
+end
+last = whole(first + messages - 1)
+first = whole(first)
+local slot = 'op' .. tonumber(count) % ${operationWindow}
+local operation = '{"id":' .. ARGV[5] .. ARGV[6] .. '"from":' .. from .. ',"version":' .. version
+  .. ',"first":' .. first .. ',"last":' .. last .. ',"at":' .. ARGV[9] .. '}'
+local old = select(2, string.gsub(ids, '\\n', '')) > ${operationWindow} and string.find(ids, '\\n', 2, true) or 1
+count = whole(tonumber(count) + 1)
+redis.call('HSET', KEYS[1], 'version', version, 'last', last, 'updatedAt', ARGV[9], 'count', count,
+  'ids', string.sub(ids, old) .. ARGV[5] .. '\\n', slot, operation, unpack(ARGV, 13 + messages + history))
+return '[' .. life .. ',' .. version .. ',' .. first .. ',' .. last .. ',' .. count .. ']'`;
+
+/** KEYS: session, messages. ARGV: how many of the last messages. The row, the first sequence, the messages. */
+export const load = `${row}${whole}
+local text = row(KEYS[1])
+if not text then return false end
+local life, first, last = unpack(redis.call('HMGET', KEYS[1], 'life', 'first', 'last'), 1, 3)
+if not life or not first or not last then return { text, '1' } end
+local from = math.max(tonumber(first), tonumber(last) - tonumber(ARGV[1]) + 1)
+local fields = {}
+for sequence = from, tonumber(last) do fields[#fields + 1] = life .. ':' .. whole(sequence) end
+local answer = #fields > 0 and redis.call('HMGET', KEYS[2], unpack(fields)) or {}
+table.insert(answer, 1, text)
+table.insert(answer, 2, whole(from))
+return answer`;
+
+/** KEYS: messages. ARGV: field and text of each entry. What is there stays as it is. */
+export const insert = `
+for i = 1, #ARGV, 2 do redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1]) end`;
+
+/** KEYS: messages. ARGV: log and colon, from, to. */
+export const range = `${whole}
+local fields = {}
+for sequence = tonumber(ARGV[2]), tonumber(ARGV[3]) do fields[#fields + 1] = ARGV[1] .. whole(sequence) end
+return redis.call('HMGET', KEYS[1], unpack(fields))`;
+
+/** KEYS: messages. ARGV: log and colon, the last sequence to remove or nothing. How many were removed. */
+export const removeEntries = `${whole}
+local size, log, to = redis.call('HLEN', KEYS[1]), ARGV[1], tonumber(ARGV[2])
+local fields = {}
+if to and to <= size then
+  for sequence = 1, to do fields[#fields + 1] = log .. whole(sequence) end
+else
+  for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+    if string.sub(field, 1, #log) == log and (not to or tonumber(string.sub(field, #log + 1)) <= to) then
+      fields[#fields + 1] = field
+    end
+  end
+  if #fields == size then
+    redis.call('UNLINK', KEYS[1])
+    return size
+  end
+end
+local removed = 0
+for i = 1, #fields, 1000 do
+  removed = removed + redis.call('HDEL', KEYS[1], unpack(fields, i, math.min(i + 999, #fields)))
+end
+return removed`;
+
+/** KEYS: list. ARGV: place and id. Adds an entry that ends with the server's time in microseconds, and gives that. */
+export const addToList = `
+local now = redis.call('TIME')
+local stamp = now[1] .. string.format('%06d', now[2])
+redis.call('ZADD', KEYS[1], 0, ARGV[1] .. '\\0' .. stamp)
+return stamp`;
+
+/** KEYS: list. ARGV: where to begin, how many. The server's time, then entries in their order. */
+export const readList = `
+local entries = redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], '+', 'LIMIT', 0, ARGV[2])
+table.insert(entries, 1, redis.call('TIME')[1])
+return entries`;
+
+/** KEYS: list. ARGV: entries. */
+export const dropFromList = `
+return redis.call('ZREM', KEYS[1], unpack(ARGV))`;

@@ -1,0 +1,117 @@
+import {
+  type Commit,
+  type Outcome,
+  type RowChanges,
+  type Turns,
+  applyCommit,
+  checkId,
+} from "@waymark/core/adapter";
+import { fail, guard } from "./client.js";
+import { decodeEntries, decodeRow, encodeEntry } from "./rows.js";
+import { load, turn } from "./scripts.js";
+import { type Store, createRow, updateRow } from "./store.js";
+
+/** How often a row may change under a turn that is no plain one. */
+const triesAtMost = 20;
+
+export function createTurns(store: Store): Turns {
+  const { run, keys } = store;
+
+  async function commitOne(commit: Commit): Promise<Outcome> {
+    if (commit.expect.kind === "create") return createOne(commit);
+    for (let tries = 0; tries < triesAtMost; tries++) {
+      const reply = await run({
+        script: turn,
+        keys: [keys.session(commit.id), keys.messages(commit.id)],
+        args: argumentsOf(commit),
+      });
+      if (typeof reply === "string" && reply.startsWith("[")) return committed(commit, reply);
+      const row = typeof reply === "string" ? decodeRow(reply, commit.id, "commit") : null;
+      const applied = applyCommit(row, commit);
+      if (!applied.write) return applied.outcome;
+      if (row === null || row.dirty) return { status: "busy" };
+      // The script takes plain turns only: one that changes the owner also changes lists.
+      if (await updateRow(store, applied.row, row.revision, applied.entries)) return applied.outcome;
+    }
+    return { status: "busy" };
+  }
+
+  async function createOne(commit: Commit): Promise<Outcome> {
+    const applied = applyCommit(null, commit);
+    if (!applied.write) return applied.outcome;
+    const present = await createRow(store, applied.row, applied.entries);
+    return present === null ? applied.outcome : applyCommit(present, commit).outcome;
+  }
+
+  return {
+    commit: (commits) =>
+      Promise.all(
+        commits.map(async (commit): Promise<Outcome> => {
+          try {
+            checkId(commit.id, "commit");
+            return await commitOne(commit);
+          } catch (error) {
+            return { status: "failed", error: fail(error, "commit", commit.id) };
+          }
+        }),
+      ),
+
+    async load(id, { last }) {
+      checkId(id, "load");
+      return guard("load", id, async () => {
+        const keysOf = [keys.session(id), keys.messages(id)];
+        const reply = await run({ script: load, keys: keysOf, args: [String(last)] });
+        if (!Array.isArray(reply)) return null;
+        const [text, from, ...texts]: unknown[] = reply;
+        const row = decodeRow(text, id, "load");
+        const range = { sessionId: id, log: row.life, from: Number(from), operation: "load" };
+        return { row, entries: decodeEntries(texts, range) };
+      });
+    },
+  };
+}
+
+function committed({ at }: Commit, reply: string): Outcome {
+  const [life, version, first, last, operations] = JSON.parse(reply);
+  return { status: "committed", life, version, first, last, at, operations };
+}
+
+function argumentsOf(commit: Commit): string[] {
+  const { expect, operation, set, retry, messages, history } = commit;
+  const version = expect.kind === "version" ? expect : null;
+  const args = [
+    version === null ? "" : JSON.stringify(version.version),
+    version?.last === undefined ? "" : String(version.last),
+    commit.owner === undefined ? "" : JSON.stringify(commit.owner),
+    commit.reopen === true ? "1" : "",
+    JSON.stringify(operation.id),
+    `,"digest":${JSON.stringify(operation.digest)},`,
+    retry === undefined ? "" : String(retry.since ?? "?"),
+    set.state === undefined ? "" : "1",
+    String(commit.at),
+    set.userId === undefined ? "" : JSON.stringify(set.userId),
+    String(messages.length),
+    String(history.length * 2),
+  ];
+  for (const message of messages) args.push(encodeEntry(message));
+  for (const entry of history) args.push(String(entry.sequence), encodeEntry(entry));
+  args.push("revision", JSON.stringify(commit.revision));
+  const newest = messages.at(-1);
+  if (newest !== undefined) args.push("lastMessageAt", String(newest.createdAt));
+  for (const name of changeable) {
+    const value = set[name];
+    if (value !== undefined) args.push(name, JSON.stringify(value));
+  }
+  return args;
+}
+
+const changeable = [
+  "userId",
+  "agentName",
+  "status",
+  "completedAt",
+  "expiresAt",
+  "route",
+  "step",
+  "state",
+] as const satisfies readonly (keyof RowChanges)[];

@@ -1,0 +1,295 @@
+import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
+import { type SessionRow, compareFound } from "@waymark/core/adapter";
+import { PersistenceManager, createSession } from "@waymark/core";
+import type { Cluster, Redis } from "ioredis";
+import { RedisAdapter, type RedisClient } from "../src/index.js";
+import { createRun } from "../src/client.js";
+import { createKeys } from "../src/keys.js";
+import { createLists } from "../src/lists.js";
+import { create } from "../src/scripts.js";
+import { createSessions } from "../src/sessions.js";
+import { newPrefix, open, servers } from "./servers.js";
+
+const said = (content: string) => ({ role: "user", content }) as const;
+
+function rowOf(id: string, more: Partial<SessionRow> = {}): SessionRow {
+  return {
+    ...{ id, life: `life-${id.length}`, revision: "r1", version: "v", userId: null, agentName: null },
+    ...{ status: "active", first: 1, last: 0, lastMessageAt: null, createdAt: 1, updatedAt: 1 },
+    ...{ completedAt: null, expiresAt: null, route: null, step: null, state: {}, dirty: false },
+    system: { pending: [], operations: [], count: 0 },
+    ...more,
+  };
+}
+
+/** Counts what is sent: scripts, and writes to the socket. */
+function counted(redis: Redis | Cluster) {
+  const counts = { scripts: 0, writes: 0 };
+  const client: RedisClient = {
+    evalsha: (sha, keys, ...args) => {
+      counts.scripts++;
+      counts.writes++;
+      return redis.evalsha(sha, keys, ...args);
+    },
+    eval: (text, keys, ...args) => {
+      counts.scripts++;
+      counts.writes++;
+      return redis.eval(text, keys, ...args);
+    },
+    pipeline: (commands) => {
+      counts.scripts += commands.length;
+      counts.writes++;
+      return redis.pipeline(commands);
+    },
+    info: (section) => redis.info(section),
+    isCluster: redis.isCluster,
+  };
+  return { client, counts };
+}
+
+describe.each(servers)("on $name", (server) => {
+  let opened: ReturnType<typeof open>;
+  let redis: Redis | Cluster;
+  let keyPrefix: string;
+
+  beforeEach(() => {
+    opened = open(server);
+    ({ redis, keyPrefix } = opened);
+  });
+  afterEach(() => opened.close());
+
+  it("keeps every id in keys of its own, all of one session in one slot", async () => {
+    const ids = [
+      "a",
+      "{a}",
+      "a}",
+      "{",
+      "}{",
+      "a:b",
+      "*",
+      "?",
+      "[a-z]",
+      "a*",
+      "%7ba%7d",
+      "é",
+      "😀",
+      "{}",
+      "a\nb",
+      "\\",
+    ];
+    const keys = createKeys(keyPrefix);
+    const names = new Set<string>();
+    const manager = new PersistenceManager({ adapter: opened.adapter });
+    for (const id of ids) {
+      await manager.saveTurn({ session: createSession({ id, data: { id } }), messages: [said(id)] });
+      const both = [keys.session(id), keys.messages(id)];
+      const slots = await Promise.all(both.map((key) => redis.cluster("KEYSLOT", key).catch(() => 0)));
+      expect(slots[0]).toBe(slots[1]);
+      for (const key of both) {
+        expect(key.slice(keyPrefix.length)).toMatch(/^[a-z]+:\{[\w.~%-]+\}$/);
+        names.add(key);
+      }
+    }
+    expect(names.size).toBe(ids.length * 2);
+    for (const id of ids) {
+      expect((await manager.loadSessionState(id))?.data).toEqual({ id });
+      expect((await manager.loadSessionHistory(id)).map(({ content }) => content)).toEqual([id]);
+    }
+  });
+
+  it("sends one script for a turn and one for a load, and a group in one write", async () => {
+    const { client, counts } = counted(redis);
+    const manager = new PersistenceManager({ adapter: new RedisAdapter({ redis: client, keyPrefix }) });
+    const sessions = ["a", "b", "c", "d", "e"].map((id) => createSession<{ x: number }>({ id }));
+    for (const session of sessions) await manager.saveTurn({ session, messages: [said("x")] });
+    const measure = async (work: () => Promise<unknown>) => {
+      Object.assign(counts, { scripts: 0, writes: 0 });
+      await work();
+      return { ...counts };
+    };
+    const save = (index: number) => {
+      const session = sessions[index];
+      if (session === undefined) throw new Error("no such session");
+      session.data.x = (session.data.x ?? 0) + 1;
+      return manager.saveTurn({ session, messages: [said("x"), said("y")] });
+    };
+    // The first of each kind brings the script along.
+    for (const [index] of sessions.entries()) await save(index);
+    await manager.loadSessionState("a");
+    expect(await measure(() => save(0))).toEqual({ scripts: 1, writes: 1 });
+    expect(await measure(() => manager.saveMessage({ sessionId: "a", ...said("z") }))).toMatchObject({
+      scripts: 1,
+    });
+    expect(await measure(() => manager.loadSessionState("a"))).toEqual({ scripts: 1, writes: 1 });
+    const group = await measure(() => Promise.all(sessions.map((_, index) => save(index))));
+    expect(group.scripts).toBe(5);
+    if (server.name === "Redis") expect(group.writes).toBeLessThanOrEqual(3);
+  });
+
+  it("goes on when the server has forgotten its scripts", async () => {
+    const manager = new PersistenceManager({ adapter: opened.adapter });
+    const sessions = Array.from({ length: 8 }, (_, index) =>
+      createSession<{ turn: number }>({ id: `s${index}` }),
+    );
+    const done = new AbortController();
+    const flushing = (async () => {
+      while (!done.signal.aborted) await redis.script("FLUSH");
+    })();
+    await Promise.all(
+      sessions.map(async (session) => {
+        for (let turn = 0; turn < 20; turn++) {
+          session.data.turn = turn;
+          await manager.saveTurn({ session, messages: [said(`${turn}`)] });
+        }
+      }),
+    );
+    done.abort();
+    await flushing;
+    for (const { id = "" } of sessions) {
+      const history = await manager.loadSessionHistory(id);
+      expect(history.map(({ content }) => content)).toEqual(
+        Array.from({ length: 20 }, (_, turn) => `${turn}`),
+      );
+    }
+  });
+
+  it("keeps stores with two prefixes apart, and refuses one that would change slots", async () => {
+    const other = open(server);
+    const [mine, theirs] = [opened, other].map(({ adapter }) => adapter.sessionRepository);
+    await mine?.create(rowOf("s", { agentName: "mine" }));
+    expect(await theirs?.findById("s")).toBeNull();
+    expect(await theirs?.create(rowOf("s", { agentName: "theirs" }))).toBe(true);
+    expect((await mine?.find({}, { limit: 10 }))?.items.map(({ agentName }) => agentName)).toEqual(["mine"]);
+    await other.close();
+    expect(() => new RedisAdapter({ redis, keyPrefix: "app{1}:" })).toThrow(
+      expect.objectContaining({ code: "INVALID_CONFIGURATION" }),
+    );
+  });
+
+  it("does not close a client that it was given", async () => {
+    const manager = new PersistenceManager({ adapter: opened.adapter });
+    await manager.loadSessionState("s");
+    await manager.close();
+    expect(await redis.ping()).toBe("PONG");
+    const closed = server.connect();
+    const { sessionRepository } = new RedisAdapter({ redis: closed, keyPrefix });
+    await sessionRepository.findById("s");
+    closed.disconnect();
+    await expect(sessionRepository.findById("s")).rejects.toMatchObject({ code: "STORAGE_UNAVAILABLE" });
+  });
+
+  it("checks ids on every path", async () => {
+    const { sessionRepository: sessions, messageRepository: messages, turns } = opened.adapter;
+    const range = { log: "l", from: 1, to: 2 };
+    for (const id of ["", "\ud800", "a\0b", "x".repeat(129)]) {
+      for (const work of [
+        () => sessions.create(rowOf(id)),
+        () => sessions.findById(id),
+        () => sessions.update(rowOf(id), "r"),
+        () => sessions.delete(id, "r"),
+        () => messages.findBySessionId(id, range),
+        () => messages.deleteBySessionId(id, range),
+        () => turns.load(id, { last: 1 }),
+      ])
+        await expect(work()).rejects.toMatchObject({ code: "INVALID_ID" });
+    }
+  });
+
+  it("tells a key of another type from an absent session", async () => {
+    await redis.set(createKeys(keyPrefix).session("s"), "something else");
+    await expect(opened.adapter.sessionRepository.findById("s")).rejects.toMatchObject({
+      code: "STORAGE_FAILED",
+    });
+    await redis.hset(createKeys(keyPrefix).session("t"), { id: '"t"', life: '"l"' });
+    await expect(opened.adapter.turns.load("t", { last: 1 })).rejects.toMatchObject({
+      code: "STORAGE_DAMAGED",
+    });
+  });
+
+  describe("the lists of sessions", () => {
+    const found = async (userId?: string, limit = 10) => {
+      const page = await opened.adapter.sessionRepository.find(userId === undefined ? {} : { userId }, {
+        limit,
+      });
+      return page.items.map(({ id }) => id);
+    };
+
+    it("skips entries whose session was never written, and drops them after the grace only", async () => {
+      const run = createRun(redis);
+      const keys = createKeys(keyPrefix);
+      const crashed = rowOf("crashed", { userId: "ann", createdAt: 9 });
+      await createLists(run, keys).add(crashed);
+      await opened.adapter.sessionRepository.create(rowOf("kept", { userId: "ann" }));
+      expect(await found("ann", 1)).toEqual(["kept"]);
+      expect(await found(undefined, 1)).toEqual(["kept"]);
+      expect(await redis.zcard(keys.user("ann"))).toBe(2);
+      const later = createSessions({ run, keys, lists: createLists(run, keys, -60) });
+      expect((await later.find({ userId: "ann" }, { limit: 1 })).items).toHaveLength(1);
+      await later.find({}, { limit: 10 });
+      expect(await redis.zcard(keys.user("ann"))).toBe(1);
+      expect(await redis.zcard(keys.listOf("crashed"))).toBe(
+        keys.listOf("kept") === keys.listOf("crashed") ? 1 : 0,
+      );
+      expect(await found("ann")).toEqual(["kept"]);
+    });
+
+    it("refuses a create that comes when its entries may be gone already", async () => {
+      const keys = createKeys(keyPrefix);
+      const args = ["1000", "2", "id", '"s"'];
+      const reply = await createRun(redis)({
+        script: create,
+        keys: [keys.session("s"), keys.messages("s")],
+        args,
+      });
+      expect(reply).toBe("late");
+      expect(await redis.exists(keys.session("s"))).toBe(0);
+    });
+
+    it("shrink with a delete, and a refused create leaves nothing in them", async () => {
+      const { sessionRepository: sessions } = opened.adapter;
+      const keys = createKeys(keyPrefix);
+      expect(await sessions.create(rowOf("s", { userId: "ann", createdAt: 5 }))).toBe(true);
+      expect(await sessions.create(rowOf("s", { userId: "ann", createdAt: 7, revision: "r2" }))).toBe(false);
+      expect(await redis.zcard(keys.user("ann"))).toBe(1);
+      expect(await sessions.delete("s", "r1")).toBe(true);
+      expect(await redis.zcard(keys.user("ann"))).toBe(0);
+      expect(await redis.zcard(keys.listOf("s"))).toBe(0);
+    });
+
+    it("follow a change of owner", async () => {
+      const { sessionRepository: sessions } = opened.adapter;
+      await sessions.create(rowOf("s", { userId: "ann" }));
+      expect(await sessions.update(rowOf("s", { userId: "bo", revision: "r2" }), "r1")).toBe(true);
+      expect([await found("ann"), await found("bo"), await found()]).toEqual([[], ["s"], ["s"]]);
+      expect(await sessions.update(rowOf("s", { userId: null, revision: "r3" }), "r2")).toBe(true);
+      expect([await found("ann"), await found("bo"), await found()]).toEqual([[], [], ["s"]]);
+    });
+
+    it("give pages in order, whatever is deleted between", async () => {
+      const { sessionRepository: sessions } = opened.adapter;
+      const rows = Array.from({ length: 150 }, (_, index) => rowOf(`s${index}`, { createdAt: index % 7 }));
+      await Promise.all(rows.map((row) => sessions.create(row)));
+      const wanted = rows.toSorted(compareFound).map(({ id }) => id);
+      const seen: string[] = [];
+      let cursor: string | null = null;
+      do {
+        const page: Awaited<ReturnType<typeof sessions.find>> = await sessions.find(
+          {},
+          { limit: 40, ...(cursor === null ? {} : { cursor }) },
+        );
+        seen.push(...page.items.map(({ id }) => id));
+        const last = page.items.at(-1);
+        // The one that the cursor stands on goes away.
+        if (last !== undefined) await sessions.delete(last.id, last.revision);
+        cursor = page.next;
+      } while (cursor !== null);
+      expect(seen).toEqual(wanted);
+    });
+  });
+});
+
+it("has a key of its own for everything", () => {
+  const keys = createKeys(newPrefix());
+  expect(new Set(keys.lists).size).toBe(64);
+  expect(keys.user("\ud800")).not.toBe(keys.user("\ufffd"));
+});

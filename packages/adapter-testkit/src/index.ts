@@ -1,0 +1,2 @@
+export type { Expectations, Harness, KitOptions, Runner, TestStore, TimeoutMs } from "./harness.js";
+export { testAdapter } from "./test-adapter.js";

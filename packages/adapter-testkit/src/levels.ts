@@ -1,0 +1,22 @@
+import type { Level } from "./level.js";
+import { adapter } from "./levels/adapter.js";
+import { conflicts } from "./levels/conflicts.js";
+import { endings } from "./levels/endings.js";
+import { entries } from "./levels/entries.js";
+import { facets } from "./levels/facets.js";
+import { find } from "./levels/find.js";
+import { groups } from "./levels/groups.js";
+import { isolation } from "./levels/isolation.js";
+import { kills } from "./levels/kills.js";
+import { races } from "./levels/races.js";
+import { retries } from "./levels/retries.js";
+import { rows } from "./levels/rows.js";
+import { turns } from "./levels/turns.js";
+import { values } from "./levels/values.js";
+
+/** All that is tested, in this order. Each is in a file of its own in `levels/`. */
+export const levels: readonly Level[] = [
+  ...[adapter, rows, find, entries, facets],
+  ...[turns, conflicts, retries, groups, endings],
+  ...[values, isolation, races, kills],
+];

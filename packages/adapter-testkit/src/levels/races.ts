@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { type Call, explain } from "../explain.js";
+import { type Fate, withFaults } from "../faults.js";
+import { numbers } from "../generate.js";
+import type { Harness } from "../harness.js";
+import type { Case, Level } from "../level.js";
+import { type Worker, startWorker } from "../process/spawn.js";
+import { createTurnClient } from "../turn-client.js";
+import type { World } from "../world.js";
+import { type WriterPlan, byOf, runWriter } from "../writer.js";
+
+/** Makes the sessions that writers are about to meet in; answers the first version of each. */
+async function makeSessions(world: World, count: number): Promise<Map<string, string>> {
+  const versions = new Map<string, string>();
+  for (const id of numbers(1, count).map(() => world.newId())) {
+    const { version } = await world.client().create(id, { state: { by: "" } });
+    versions.set(id, version);
+  }
+  return versions;
+}
+
+/** Asks for one order of the turns that explains what everybody was told, session by session. */
+async function judge(
+  world: World,
+  sessions: ReadonlyMap<string, string>,
+  calls: readonly Call[],
+): Promise<string> {
+  const reader = world.client(await world.connect());
+  let stored = 0;
+  for (const [id, version] of sessions) {
+    const read = await reader.store.read(id, ({ last }) => (last === 0 ? [] : [[1, last]]));
+    if (read === null) assert.fail("a session that nobody deleted is gone");
+    const { row, entries } = read;
+    const texts = entries.map(({ content }) => content);
+    const final = { version: row.version, last: row.last, by: byOf(row.state), texts };
+    const own = calls.filter(({ session }) => session === id);
+    const problem = explain(own, version, final);
+    if (problem !== null)
+      assert.fail(`no order of the turns explains what the writers were told: ${problem}`);
+    stored += entries.length;
+  }
+  const conflicts = calls.filter(({ told }) => told.status === "conflict").length;
+  const open = calls.filter(({ told }) => told.status === "open").length;
+  return `${calls.length} calls, ${stored} messages, ${conflicts} conflicts, ${open} without an answer`;
+}
+
+/** Eight writers, each in a process of its own where the store can be reached from there. */
+async function race(world: World, plans: readonly WriterPlan[]): Promise<Call[]> {
+  if (world.harness.expects.durability !== "commit") {
+    const clients = await Promise.all(plans.map(async () => createTurnClient(await world.connect())));
+    const calls = await Promise.all(
+      plans.map((plan, index) => runWriter(clients[index] ?? assert.fail("there is no writer"), plan)),
+    );
+    return calls.flat();
+  }
+  const workers: Worker[] = [];
+  try {
+    for (const two of numbers(1, plans.length / 2)) {
+      void two;
+      const start = () => startWorker(world.harness, world.address, world.path);
+      workers.push(...(await Promise.all([start(), start()])));
+    }
+    plans.forEach((plan, index) => workers[index]?.send({ kind: "write", plan }));
+    const replies = await Promise.all(workers.map((worker) => worker.next()));
+    return replies.flatMap((reply) =>
+      reply.kind === "written" ? reply.calls : assert.fail(`a writer said ${reply.kind}`),
+    );
+  } finally {
+    await Promise.all(workers.map((worker) => worker.kill()));
+  }
+}
+
+function raceOn(where: string, sessionCount: number, turns: number, harness: Harness): Case {
+  const who = harness.expects.durability === "commit" ? "8 processes" : "8 writers of one process";
+  return {
+    promise: "P4",
+    name: `${who} on ${where}: one order of the turns explains what everybody was told`,
+    todo: "Look at what the message names: a lost turn or update, a torn turn, a conflict or a read that could not be.",
+    timeoutMs: 120_000,
+    async run(world) {
+      const sessions = await makeSessions(world, sessionCount);
+      const plans = numbers(1, 8).map((n) => ({
+        ...{ writer: `w${n}`, sessions: [...sessions.keys()], turns: turns * Math.min(world.scale, 10) },
+        seed: world.random.int(1, 2 ** 31),
+      }));
+      const calls = await race(world, plans);
+      const told = await judge(world, sessions, calls);
+      world.note(`${harness.name}, ${world.path}: ${who} on ${where}: ${told}`);
+    },
+  };
+}
+
+const lostAnswers: Case = {
+  promise: "P5",
+  name: "writers whose calls and answers get lost store each turn once, and are told the truth",
+  todo: "After an error the write may have been done: the operation id tells, and a second try must not be a second turn.",
+  async run(world) {
+    const { random } = world;
+    let lost = 0;
+    for (let round = 0; round < 4 * world.scale; round++) {
+      const sessions = await makeSessions(world, 2);
+      const fateOf = (): Fate => {
+        if (!random.once(7)) return "done";
+        lost++;
+        return random.pick(["request lost", "reply lost"] as const);
+      };
+      const writers = await Promise.all(
+        numbers(1, 3).map(async (n) => {
+          const client = createTurnClient(withFaults(await world.connect(), fateOf));
+          const plan = {
+            writer: `w${n}`,
+            sessions: [...sessions.keys()],
+            turns: 6,
+            seed: random.int(1, 2 ** 31),
+          };
+          return { client, plan };
+        }),
+      );
+      const calls = await Promise.all(
+        writers.map(({ client, plan }) => runWriter(client, plan, { mayFail: true })),
+      );
+      await judge(world, sessions, calls.flat());
+    }
+    world.note(`${world.harness.name}, ${world.path}: ${lost} calls or answers lost on purpose`);
+  },
+};
+
+export const races: Level = {
+  name: "races",
+  runs: "each path",
+  cases: (harness) => [
+    lostAnswers,
+    raceOn("one session", 1, 12, harness),
+    raceOn("64 sessions", 64, 40, harness),
+  ],
+};

@@ -1,0 +1,2 @@
+// A module that is no entry.
+export const adapter = null;

@@ -1,0 +1,730 @@
+import {
+  type Entry,
+  type Json,
+  type Outcome,
+  type SessionRow,
+  compareBytes,
+  compareFound,
+  decodeCursor,
+  encodeCursor,
+  matches,
+} from "@waymark/core/adapter";
+import { memory } from "../support/stores.js";
+import { type Changes, type Mutant, type Rules, change, force, tick, turnsBy } from "./tools.js";
+
+function mutant(name: string, caughtBy: RegExp, changes: Changes): Mutant {
+  return { name, caughtBy, harness: (title) => memory(title, { spoil: (right) => change(right, changes) }) };
+}
+
+function wrongTurns(name: string, caughtBy: RegExp, rules: Rules): Mutant {
+  return mutant(name, caughtBy, { turns: (_, right) => turnsBy(right, rules) });
+}
+
+const mapTexts = (value: Json, map: (text: string) => unknown): Json =>
+  JSON.parse(JSON.stringify(value), (_, inside: unknown) =>
+    typeof inside === "string" ? map(inside) : inside,
+  );
+
+const last = (rows: readonly SessionRow[], limit: number) => rows[limit - 1];
+
+function merge(a: Json, b: Json): Json {
+  const isObject = (value: Json): value is { readonly [key: string]: Json } =>
+    typeof value === "object" && value !== null && !Array.isArray(value);
+  if (!isObject(a) || !isObject(b)) return b;
+  const merged: { [key: string]: Json } = { ...a };
+  for (const [key, value] of Object.entries(b)) merged[key] = merge(a[key] ?? null, value);
+  return merged;
+}
+
+/** What other libraries do, by the way in which it shows. */
+const seenElsewhere: readonly Mutant[] = [
+  mutant("rows come back unmapped, without their state", /a row comes back verbatim/, {
+    sessions: (right) => ({
+      findById: async (id) => {
+        const row = await right.findById(id);
+        return row && { ...row, state: {} };
+      },
+    }),
+  }),
+  mutant("rows come back with the names of columns", /a row comes back verbatim/, {
+    sessions: (right) => ({
+      findById: async (id) => {
+        const row = await right.findById(id);
+        return (
+          row &&
+          (Object.fromEntries(
+            Object.entries(row).map(([key, value]) => [key.toLowerCase(), value]),
+          ) as SessionRow)
+        );
+      },
+    }),
+  }),
+  mutant("a field cannot be cleared", /clears what is null/, {
+    sessions: (right) => ({
+      update: async (row, seen) => {
+        const before = await right.findById(row.id);
+        const given = Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null));
+        return right.update({ ...before, ...row, ...before, ...given } as SessionRow, seen);
+      },
+    }),
+  }),
+  mutant("the first save drops the position", /a row comes back verbatim/, {
+    sessions: (right) => ({ create: (row) => right.create({ ...row, route: null, step: null }) }),
+  }),
+  wrongTurns("one's own messages move the version", /do not move the version/, {
+    written: (row, before) =>
+      before === null || row.version !== before.version
+        ? row
+        : { ...row, version: `${row.life}.${Number(row.version.split(".")[1]) + 1}` },
+  }),
+  mutant("compare-and-set that reads, then writes", /of writes at once from one revision/, {
+    sessions: (right) => ({
+      update: async (row, seen) => {
+        if ((await right.findById(row.id))?.revision !== seen) return false;
+        await tick();
+        await force(right, row);
+        return true;
+      },
+    }),
+  }),
+  mutant("create that looks, then writes", /of writes at once from one revision/, {
+    sessions: (right) => ({
+      create: async (row) => {
+        if ((await right.findById(row.id)) !== null) return false;
+        await tick();
+        await force(right, row);
+        return true;
+      },
+    }),
+  }),
+  mutant("turns that read, then write", /of turns at once from one version/, {
+    turns: (_, right) => ({
+      ...turnsBy(
+        Object.assign(Object.create(right) as typeof right, {
+          sessionRepository: {
+            ...right.sessionRepository,
+            findById: async (id: string) => {
+              const row = await right.sessionRepository.findById(id);
+              await tick();
+              return row;
+            },
+            update: async (row: SessionRow) => {
+              await force(right.sessionRepository, row);
+              return true;
+            },
+          },
+        }),
+        {},
+      ),
+    }),
+  }),
+  mutant("the last N are the first N", /a load in one trip/, {
+    turns: (right, { messageRepository }) => ({
+      load: async (id, options) => {
+        const loaded = await right.load(id, options);
+        if (loaded === null || options.last === 0) return loaded;
+        const { row } = loaded;
+        return {
+          row,
+          entries: await messageRepository.findBySessionId(id, {
+            log: row.life,
+            from: 1,
+            to: Math.min(row.last, options.last),
+          }),
+        };
+      },
+    }),
+  }),
+  mutant("messages in the order of their times", /in the order of their sequence/, {
+    messages: (right) => ({
+      findBySessionId: async (id, range) =>
+        (await right.findBySessionId(id, range)).toSorted((a, b) => a.createdAt - b.createdAt),
+    }),
+  }),
+  mutant("sequences compared as text", /in the order of their sequence/, {
+    messages: (right) => ({
+      findBySessionId: async (id, range) =>
+        (await right.findBySessionId(id, range)).toSorted((a, b) =>
+          String(a.sequence) < String(b.sequence) ? -1 : 1,
+        ),
+    }),
+  }),
+  mutant("keys of messages without the session", /logs and sessions are apart/, {
+    messages: (right, adapter) => ({
+      insert: async (entries) => {
+        const taken = new Set(
+          adapter.getSnapshot().messages.map(({ log, sequence }) => `${log} ${sequence}`),
+        );
+        await right.insert(entries.filter(({ log, sequence }) => !taken.has(`${log} ${sequence}`)));
+      },
+    }),
+  }),
+  mutant("a lone surrogate in an id becomes U+FFFD", /no id is refused/, {
+    sessions: (right) => ({
+      findById: (id) =>
+        right.findById(typeof id === "string" ? id.replaceAll(/\p{Surrogate}/gu, "\ufffd") : id),
+    }),
+  }),
+  mutant("ids are not checked on loads", /no id is refused/, {
+    sessions: (right) => ({ findById: (id) => right.findById(id).catch(() => null) }),
+  }),
+  mutant("an object as an id is an operator", /no id is refused/, {
+    sessions: (right, adapter) => ({
+      findById: async (id) =>
+        typeof id === "object" && id !== null
+          ? (adapter.getSnapshot().sessions[0] ?? null)
+          : right.findById(id),
+    }),
+  }),
+  mutant("an object in a filter is an operator", /no operator and no pattern/, {
+    sessions: (right) => ({
+      find: (filter, page) =>
+        right.find(typeof filter.userId === "object" ? { ...filter, userId: "ann" } : filter, page),
+    }),
+  }),
+  mutant("a text that looks like a date becomes one, and another text", /every text of the list/, {
+    sessions: (right) => ({
+      findById: async (id) => {
+        const row = await right.findById(id);
+        const revive = (text: string) => (/^\d{4}-\d\d-\d\d$/.test(text) ? new Date(text) : text);
+        return row && { ...row, state: mapTexts(row.state, revive) };
+      },
+      update: (row, seen) =>
+        right.update(
+          {
+            ...row,
+            state: mapTexts(row.state, (text) =>
+              /^\d{4}-\d\d-\d\d$/.test(text) ? new Date(text).toISOString() : text,
+            ),
+          },
+          seen,
+        ),
+    }),
+  }),
+  mutant("a text of digits becomes a number", /generated rows/, {
+    sessions: (right) => ({
+      create: (row) =>
+        right.create({
+          ...row,
+          state: mapTexts(row.state, (text) => (/^-?\d+$/.test(text) ? Number(text) : text)),
+        }),
+    }),
+  }),
+  mutant("texts are trimmed", /generated entries/, {
+    messages: (right) => ({
+      insert: (entries) =>
+        right.insert(entries.map((entry) => ({ ...entry, content: entry.content.trim() }))),
+    }),
+  }),
+  mutant("texts are cut at 64 KiB", /mebibyte/, {
+    messages: (right) => ({
+      insert: (entries) =>
+        right.insert(entries.map((entry) => ({ ...entry, content: entry.content.slice(0, 65_535) }))),
+    }),
+    turns: (right) => ({
+      commit: (commits) =>
+        right.commit(
+          commits.map((commit) => ({
+            ...commit,
+            messages: commit.messages.map((message) => ({
+              ...message,
+              content: message.content.slice(0, 65_535),
+            })),
+          })),
+        ),
+    }),
+  }),
+  mutant("times are kept in 32 bits", /a row comes back verbatim/, {
+    sessions: (right) => ({ create: (row) => right.create({ ...row, createdAt: row.createdAt | 0 }) }),
+  }),
+  mutant("a missing row is an exception", /null or false, and no error/, {
+    sessions: (right) => ({
+      findById: async (id) => (await right.findById(id)) ?? Promise.reject(new Error("no such row")),
+    }),
+  }),
+  {
+    name: "delete is false and find is empty when the store cannot be asked",
+    caughtBy: /says nothing that is not so/,
+    harness: (title) => disconnectable(title, async () => false),
+  },
+  {
+    name: "a write that failed is logged and swallowed",
+    caughtBy: /says nothing that is not so/,
+    harness: (title) => disconnectable(title, async () => true),
+  },
+  mutant("the limit is applied before the dead are dropped", /find sees every acknowledged/, {
+    sessions: (right) => {
+      const index = new Map<string, SessionRow>();
+      return {
+        create: async (row) => {
+          const isDone = await right.create(row);
+          if (isDone) index.set(row.id, row);
+          return isDone;
+        },
+        find: async (filter, page) => {
+          const full = await right.find(filter, page);
+          const behind = page.cursor === undefined ? null : decodeCursor(page.cursor);
+          const listed = [...index.values()]
+            .filter(
+              (row) => row.userId === filter.userId && (behind === null || compareFound(row, behind) > 0),
+            )
+            .toSorted(compareFound);
+          const alive = new Set(listed.slice(0, page.limit).map(({ id }) => id));
+          const end = last(listed, page.limit);
+          return Object.keys(filter).length === 1 && filter.userId !== undefined && listed.length > page.limit
+            ? {
+                items: full.items.filter(({ id }) => alive.has(id)),
+                next: end === undefined ? null : encodeCursor(end),
+              }
+            : full;
+        },
+      };
+    },
+  }),
+  mutant("find does not see what was just deleted", /find sees every acknowledged/, {
+    sessions: (right) => {
+      const buried: SessionRow[] = [];
+      return {
+        delete: async (id, seen) => {
+          const row = await right.findById(id);
+          const isDone = await right.delete(id, seen);
+          if (isDone && row !== null) {
+            buried.push(row);
+            setTimeout(() => buried.shift(), 50);
+          }
+          return isDone;
+        },
+        find: async (filter, page) => {
+          const found = await right.find(filter, page);
+          return {
+            ...found,
+            items: [...found.items, ...buried.filter((row) => matches(row, filter))].slice(0, page.limit),
+          };
+        },
+      };
+    },
+  }),
+  mutant("an update merges the state", /clears what is null/, {
+    sessions: (right) => ({
+      update: async (row, seen) => {
+        const before = await right.findById(row.id);
+        return right.update({ ...row, state: merge(before?.state ?? null, row.state) }, seen);
+      },
+    }),
+  }),
+  wrongTurns("a turn merges the state", /exactly the keys/, {
+    written: (row, before) => ({ ...row, state: merge(before?.state ?? null, row.state) }),
+  }),
+  mutant("a read does not see the own write", /what one adapter has stored/, {
+    sessions: (right) => {
+      const cache = new Map<string, SessionRow | null>();
+      return {
+        findById: async (id) => {
+          if (!cache.has(id)) cache.set(id, await right.findById(id));
+          setTimeout(() => cache.delete(id), 30);
+          return cache.get(id) ?? null;
+        },
+      };
+    },
+  }),
+  wrongTurns("a rewind gives sequences again", /after a rewind/, {
+    seen: (row) => {
+      const { state } = row;
+      const visible =
+        typeof state === "object" && state !== null && "visible" in state ? state.visible : null;
+      const first: Json = Array.isArray(visible) ? visible[0] : null;
+      return Array.isArray(first) && typeof first[1] === "number" ? { ...row, last: first[1] } : row;
+    },
+  }),
+  mutant("a sweep without bounds", /no more than it may/, {
+    expiry: (right) => ({ sweep: ({ now }) => right.sweep({ now, limit: 1_000_000 }) }),
+  }),
+  mutant("a sweep that leaves the messages", /removes whole sessions/, {
+    expiry: (_, { sessionRepository }) => ({
+      sweep: async ({ now, limit }) => {
+        const { items } = await sessionRepository.find({ expiresBefore: now + 1 }, { limit });
+        for (const row of items) await sessionRepository.delete(row.id, row.revision);
+        return items.length;
+      },
+    }),
+  }),
+  mutant("a delete of messages stops at a hundred", /thousand entries/, {
+    messages: (right) => ({
+      deleteBySessionId: async (id, { log, to = Infinity }) => {
+        const found = await right.findBySessionId(id, { log, from: 1, to: Math.min(to, 100_000) });
+        const end = found[99]?.sequence ?? to;
+        return right.deleteBySessionId(id, end === Infinity ? { log } : { log, to: end });
+      },
+    }),
+  }),
+  mutant("an erasure misses the route history", /a delete leaves nothing/, {
+    messages: (right) => ({
+      deleteBySessionId: (id, range) =>
+        range.log.endsWith("r") && range.log !== "other"
+          ? Promise.resolve(0)
+          : right.deleteBySessionId(id, range),
+    }),
+  }),
+  {
+    name: "disconnect closes the client of the application",
+    caughtBy: /neither its neighbours/,
+    harness: (title) => sharedClient(title),
+  },
+  {
+    name: "all stores share one map",
+    caughtBy: /two stores share nothing/,
+    harness: (title) => {
+      const harness = memory(title);
+      const opened = harness.open();
+      return { ...harness, open: async () => ({ ...(await opened), remove: async () => {} }) };
+    },
+  },
+];
+
+/** Variants of the protocol that a store can commit. */
+const variants: readonly Mutant[] = [
+  mutant("no life in the key of messages", /logs and sessions are apart/, {
+    messages: (right) => {
+      const one = (entry: Entry) => ({ ...entry, log: "m" });
+      return {
+        insert: (entries) => right.insert(entries.map(one)),
+        findBySessionId: async (id, { log, ...range }) =>
+          (await right.findBySessionId(id, { ...range, log: "m" })).map((entry) => ({ ...entry, log })),
+        deleteBySessionId: (id, range) => right.deleteBySessionId(id, { ...range, log: "m" }),
+      };
+    },
+  }),
+  mutant("delete without the seen revision", /removes the row that was seen/, {
+    sessions: (right) => ({
+      delete: async (id) => right.delete(id, (await right.findById(id))?.revision ?? ""),
+    }),
+  }),
+  mutant("update that compares the version, not the revision", /stale revision/, {
+    sessions: (right) => ({
+      update: async (row, seen) => {
+        const there = await right.findById(row.id);
+        return right.update(row, there?.version === row.version ? there.revision : seen);
+      },
+    }),
+  }),
+  mutant("delete of every log", /removes one log/, {
+    messages: (right, adapter) => ({
+      deleteBySessionId: async (id, range) => {
+        const logs = new Set(
+          adapter
+            .getSnapshot()
+            .messages.filter(({ sessionId }) => sessionId === id)
+            .map(({ log }) => log),
+        );
+        const removed = await right.deleteBySessionId(id, range);
+        for (const log of logs) await right.deleteBySessionId(id, { ...range, log });
+        return removed;
+      },
+    }),
+  }),
+  wrongTurns("messages first, and the version after", /of turns at once from one version/, {
+    isMessagesFirst: true,
+  }),
+  wrongTurns("the row first, and the messages after", /sees whole turns only/, { pause: tick }),
+  wrongTurns("operation ids are not kept", /sent again gives the first result/, {
+    written: (row) => ({ ...row, system: { pending: [], operations: [], count: 0 } }),
+  }),
+  wrongTurns("revisions from 1 in every life", /made again under its id/, {
+    written: (row) => ({ ...row, revision: row.version.split(".")[1] ?? "" }),
+  }),
+  wrongTurns("digests are not compared", /other contents is a mismatch/, {
+    commit: (commit) => ({ ...commit, operation: { ...commit.operation, digest: "digest" } }),
+  }),
+  wrongTurns("a retry of what left the window is applied", /too old to be known/, {
+    commit: ({ retry, ...commit }) => (retry === undefined ? commit : commit),
+  }),
+  wrongTurns("turns of a closed session", /closed session refuses/, {
+    commit: (commit) => ({ ...commit, reopen: true }),
+  }),
+  wrongTurns("turns of somebody else's session", /good as absent/, {
+    commit: ({ owner, ...commit }) => (owner === undefined ? commit : commit),
+  }),
+  wrongTurns("an expected last sequence is ignored", /expects a last sequence/, {
+    commit: (commit) =>
+      commit.expect.kind === "version"
+        ? { ...commit, expect: { kind: "version", version: commit.expect.version } }
+        : commit,
+  }),
+  wrongTurns("route history is dropped", /route history that leaves/, {
+    entries: (entries, before) => entries.filter(({ role }) => role !== "route" || before?.id === ""),
+  }),
+  mutant("a reader that is not bounded by the row", /a load in one trip/, {
+    turns: (right, { messageRepository }) => ({
+      load: async (id, options) => {
+        const loaded = await right.load(id, options);
+        if (loaded === null) return null;
+        const entries = await messageRepository.findBySessionId(id, {
+          log: loaded.row.life,
+          from: 1,
+          to: 1000,
+        });
+        return { ...loaded, entries };
+      },
+    }),
+  }),
+  mutant("a bad neighbour fails the whole group", /does not touch its neighbours/, {
+    turns: (right) => ({
+      commit: async (commits) => {
+        const outcomes = await right.commit(commits);
+        const bad = outcomes.find(({ status }) => status === "failed");
+        return bad === undefined ? outcomes : commits.map(() => bad);
+      },
+    }),
+  }),
+  mutant("a session twice in a group is stored once, and told twice", /twice in one call/, {
+    turns: (right) => ({
+      commit: async (commits) => {
+        const once = new Map(commits.map((commit) => [commit.id, commit]));
+        const outcomes = new Map<string, Outcome>();
+        const list = [...once.values()];
+        (await right.commit(list)).forEach((outcome, index) => outcomes.set(list[index]?.id ?? "", outcome));
+        return commits.flatMap(({ id }) => outcomes.get(id) ?? []);
+      },
+    }),
+  }),
+  mutant("outcomes in the order of the ids", /answered, in their order/, {
+    turns: (right) => ({
+      commit: (commits) => right.commit(commits.toSorted((a, b) => compareBytes(a.id, b.id))),
+    }),
+  }),
+  mutant("a dirty row is overwritten", /same truth/, {
+    turns: (_, right) => ({
+      commit: async (commits) => {
+        const outcomes: Outcome[] = [];
+        for (const commit of commits) {
+          const row = await right.sessionRepository.findById(commit.id);
+          if (row?.dirty === true)
+            await right.sessionRepository.update({ ...row, dirty: false }, row.revision);
+          outcomes.push(...((await right.turns?.commit([commit])) ?? []));
+        }
+        return outcomes;
+      },
+    }),
+  }),
+];
+
+/** Rules of the contract that are easy to miss. */
+const contract: readonly Mutant[] = [
+  mutant("create over a tombstone", /taken is not created/, {
+    sessions: (right) => ({
+      create: async (row) => {
+        const there = await right.findById(row.id);
+        return there?.status === "deleting" ? right.update(row, there.revision) : right.create(row);
+      },
+    }),
+  }),
+  mutant("update creates what is absent", /null or false/, {
+    sessions: (right) => ({
+      update: async (row, seen) =>
+        (await right.findById(row.id)) === null ? right.create(row) : right.update(row, seen),
+    }),
+  }),
+  mutant("an insert overwrites", /an entry that is there is left/, {
+    messages: (right) => ({
+      insert: async (entries) => {
+        for (const entry of entries) {
+          const all = await right.findBySessionId(entry.sessionId, {
+            log: entry.log,
+            from: entry.sequence + 1,
+            to: entry.sequence + 900,
+          });
+          await right.deleteBySessionId(entry.sessionId, { log: entry.log, to: Infinity });
+          await right.insert([entry, ...all]);
+        }
+      },
+    }),
+  }),
+  mutant("an insert of a key that exists is an error", /an entry that is there is left/, {
+    messages: (right) => ({
+      insert: async (entries) => {
+        for (const { sessionId, log, sequence } of entries)
+          if ((await right.findBySessionId(sessionId, { log, from: sequence, to: sequence })).length > 0)
+            throw new Error("duplicate key");
+        await right.insert(entries);
+      },
+    }),
+  }),
+  mutant("ids without regard to case", /ids that look alike/, {
+    sessions: (right) => ({
+      find: (filter, page) => right.find(filter, page),
+      findById: (id) => right.findById(typeof id === "string" ? id.toLowerCase() : id),
+      create: (row) =>
+        right.create({ ...row, id: typeof row.id === "string" ? row.id.toLowerCase() : row.id }),
+    }),
+  }),
+  mutant("find in the order of a language", /bytes of the id/, {
+    sessions: (right) => ({
+      find: async (filter, page) => {
+        const found = await right.find(filter, page);
+        return {
+          ...found,
+          items: found.items.toSorted((a, b) => b.createdAt - a.createdAt || a.id.localeCompare(b.id)),
+        };
+      },
+    }),
+  }),
+  mutant("find pages by a number of rows", /rows come and go/, {
+    sessions: (right) => ({
+      find: async (filter, { limit, cursor }) => {
+        const { items } = await right.find(filter, { limit: 100 });
+        const from = cursor === undefined ? 0 : decodeCursor(cursor).createdAt;
+        const next = items.length > from + limit ? encodeCursor({ createdAt: from + limit, id: "x" }) : null;
+        return {
+          items: items.slice(from, from + limit),
+          next:
+            limit > 100 || limit < 1 || !Number.isInteger(limit)
+              ? (await right.find(filter, { limit })).next
+              : next,
+        };
+      },
+    }),
+  }),
+  mutant("find names a next page that is empty", /last one says so/, {
+    sessions: (right) => ({
+      find: async (filter, page) => {
+        const found = await right.find(filter, page);
+        const end = last(found.items, page.limit);
+        return { ...found, next: found.next ?? (end === undefined ? null : encodeCursor(end)) };
+      },
+    }),
+  }),
+  mutant("find shows tombstones", /each condition selects/, {
+    sessions: (right) => ({
+      find: (filter, page) =>
+        right.find({ status: ["active", "completed", "abandoned", "deleting"], ...filter }, page),
+    }),
+  }),
+  mutant("bounds of find are inclusive", /each condition selects/, {
+    sessions: (right) => ({
+      find: (filter, page) =>
+        right.find(
+          filter.updatedBefore === undefined
+            ? filter
+            : { ...filter, updatedBefore: filter.updatedBefore + 1 },
+          page,
+        ),
+    }),
+  }),
+  mutant("rows are handed out, not copied", /stay the caller's/, {
+    sessions: (right) => {
+      const held = new Map<string, SessionRow>();
+      return {
+        create: async (row) => {
+          const isDone = await right.create(row);
+          if (isDone) held.set(row.id, row);
+          return isDone;
+        },
+        findById: async (id) => {
+          const row = await right.findById(id);
+          const same = held.get(id);
+          return row !== null && same?.revision === row.revision ? same : row;
+        },
+      };
+    },
+  }),
+  mutant("records without the seen revision", /records: a put/, {
+    records: (right) => ({
+      put: async (record) => right.put(record, (await right.get(record.scope, record.key))?.revision ?? null),
+    }),
+  }),
+  mutant("records in the order of a language", /records: keys/, {
+    records: (right) => ({
+      list: async (scope, { after, limit }) => {
+        const all = await right.list(scope, { limit: 100 });
+        const sorted = all.toSorted((a, b) => a.key.localeCompare(b.key));
+        return sorted.slice(sorted.findIndex(({ key }) => key === after) + 1).slice(0, limit);
+      },
+    }),
+  }),
+  mutant("records by the last to arrive", /records: an unconditional/, {
+    records: (right) => ({
+      apply: async (records) => {
+        for (const { value, ...record } of records) {
+          const there = await right.get(record.scope, record.key);
+          if (value === null) await right.delete(record.scope, record.key, there?.revision ?? "");
+          else await right.put({ ...record, value }, there?.revision ?? null);
+        }
+      },
+    }),
+  }),
+  mutant("search in the sessions of everybody", /nobody else's/, {
+    adapter: ({ search }) => ({
+      search: search && {
+        query: ({ userId, ...query }) => search.query(userId === undefined ? query : query),
+      },
+    }),
+  }),
+];
+
+/** Each adapter can be disconnected, and then answers instead of failing. */
+function disconnectable(title: string, answer: () => Promise<boolean>): ReturnType<typeof memory> {
+  const harness = memory(title);
+  return {
+    ...harness,
+    open: async () => {
+      const store = await harness.open();
+      return {
+        ...store,
+        connect: async () => {
+          const right = await store.connect();
+          let isOpen = true;
+          const { sessionRepository: sessions } = right;
+          return {
+            ...right,
+            name: right.name,
+            durability: right.durability,
+            limits: right.limits,
+            sessionRepository: {
+              ...sessions,
+              update: (row, seen) => (isOpen ? sessions.update(row, seen) : answer()),
+              delete: (id, seen) => (isOpen ? sessions.delete(id, seen) : answer()),
+            },
+            disconnect: async () => {
+              isOpen = false;
+            },
+          };
+        },
+      };
+    },
+  };
+}
+
+/** Adapters on one client, which the first to be disconnected closes. */
+function sharedClient(title: string): ReturnType<typeof memory> {
+  const harness = memory(title);
+  return {
+    ...harness,
+    open: async () => {
+      const store = await harness.open();
+      let isOpen = true;
+      return {
+        ...store,
+        connect: async () => {
+          const right = await store.connect();
+          const { sessionRepository: sessions } = right;
+          return {
+            ...right,
+            name: right.name,
+            durability: right.durability,
+            limits: right.limits,
+            sessionRepository: {
+              ...sessions,
+              findById: async (id) =>
+                isOpen ? sessions.findById(id) : Promise.reject(new Error("the client is closed")),
+            },
+            disconnect: async () => {
+              isOpen = false;
+            },
+          };
+        },
+      };
+    },
+  };
+}
+
+export const mutants: readonly Mutant[] = [...seenElsewhere, ...variants, ...contract];

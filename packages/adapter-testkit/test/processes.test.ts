@@ -1,0 +1,66 @@
+import { describe, expect, it } from "@jest/globals";
+import type { Harness } from "../src/index.js";
+import { runKit } from "./support/run.js";
+import { files } from "./support/stores.js";
+
+const withEntry = (script: string): Harness => ({
+  ...files,
+  processEntry: new URL(`children/${script}`, import.meta.url),
+});
+
+describe("other processes", () => {
+  it.each([
+    [
+      "acknowledges before it has written",
+      "early.mjs",
+      /process that is killed/,
+      /had been acknowledged and there are/,
+    ],
+    [
+      "writes a turn in two steps",
+      "torn.mjs",
+      /process that is killed/,
+      /not there as a whole|is not in the store/,
+    ],
+    [
+      "compares in its own memory",
+      "alone.mjs",
+      /8 processes on one session/,
+      /no order of the turns explains|is not in the store/,
+    ],
+  ])(
+    "an adapter that %s: caught",
+    async (what, script, only, message) => {
+      const started = performance.now();
+      const results = await runKit(withEntry(script), { only, isBrief: true });
+      const caught = results.find(({ error }) => error !== null);
+      expect(caught?.error?.message).toMatch(message);
+      const ms = (performance.now() - started).toFixed(0);
+      process.stdout.write(`note: "${what}": caught in ${ms} ms by ${caught?.path.slice(1).join(", ")}\n`);
+    },
+    120_000,
+  );
+
+  it.each([
+    ["dies", "dies.mjs", /a worker process ended with code 3 .*the driver was not found/],
+    ["is no entry", "none.mjs", /none\.mjs has no function as its default export/],
+    ["is not there", "nowhere.mjs", /a worker process failed: .*nowhere\.mjs/],
+  ])("an entry that %s is reported, and ends", async (_, script, message) => {
+    for (const only of [/process that is killed/, /8 processes on one session/]) {
+      const [result] = await runKit(withEntry(script), { only, isBrief: true });
+      expect(result?.error?.message).toMatch(message);
+    }
+  });
+
+  it("without an address is told what is missing", async () => {
+    const harness = {
+      ...files,
+      open: async () => {
+        const { connect, remove } = await files.open();
+        return { connect, remove };
+      },
+    };
+    const [result] = await runKit(harness, { only: /process that is killed/, isBrief: true });
+    expect(result?.error?.message).toMatch(/by the `address` of what `open` gives/);
+  });
+});
