@@ -59,7 +59,8 @@ export async function benchFile() {
   try {
     const session = bookingSession("s");
     for (let turn = 0; turn < 10; turn++) await manager.saveTurn({ session, messages: exchange });
-    await compare(manager, bookingSession("warm"), hand, 40);
+    // A process that has just started is slower: that is not what is asked here.
+    await compare(manager, bookingSession("warm"), hand, 400);
     const early = await compare(manager, session, hand, 100);
     const kept = row("file store against the same operations by hand, from turn 10", early, 1.3);
     for (let turn = 1010; turn < 10_000; turn++) await manager.saveTurn({ session, messages: exchange });

@@ -2,7 +2,7 @@ import { StorageError, type StorageCode, type WaymarkError, isWaymarkError } fro
 
 /** What is used of `pg`: a `Pool`, a `PoolClient` or a connected `Client`, or anything that answers alike. */
 export interface PostgresClient {
-  query(statement: PostgresStatement): Promise<{ rows: unknown[][]; rowCount: number | null }>;
+  query(statement: PostgresStatement): Promise<{ rows: (string | null)[][]; rowCount: number | null }>;
   query(text: string): Promise<unknown>;
 }
 
@@ -63,7 +63,7 @@ export function createDatabase(client: PostgresClient, isPreparing: boolean): Da
       if (isPreparing && name !== undefined) statement.name = name;
       try {
         const { rows } = await client.query(statement);
-        return rows as unknown as readonly TextRow[];
+        return rows;
       } catch (cause) {
         throw failure(cause, doing);
       }

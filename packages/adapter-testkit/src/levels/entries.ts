@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Entry } from "@waymark/core/adapter";
-import { makeEntry, makeJson, makeRow, makeText, numbers } from "../generate.js";
+import { hostileTexts, makeEntry, makeJson, makeRow, makeText, numbers } from "../generate.js";
 import type { Case, Level } from "../level.js";
 import { assertSame } from "../same.js";
 import type { World } from "../world.js";
@@ -179,11 +179,13 @@ const cases: readonly Case[] = [
       const { random } = world;
       for (let round = 0; round < 20 * world.scale; round++) {
         const one = await session(world);
-        const entries = numbers(1, random.int(1, 8)).map((sequence) =>
-          makeEntry(one.id, one.log, sequence, {
+        // Each awkward text is tried in every run; the rest is left to chance.
+        const texts = round === 0 ? hostileTexts : numbers(1, random.int(1, 8)).map(() => makeText(random));
+        const entries = texts.map((content, index) =>
+          makeEntry(one.id, one.log, index + 1, {
             userId: random.once(3) ? null : makeText(random),
             role: random.pick(["user", "assistant", "system", "tool", "route"]),
-            content: makeText(random),
+            content,
             createdAt: random.pick([0, 1, 2 ** 32 + 1, random.int(0, 4e12)]),
             body: makeJson(random),
           }),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { SessionRepository, SessionRow } from "@waymark/core/adapter";
-import { makeJson, makeRow, makeText, nextRow, statuses } from "../generate.js";
+import { hostileTexts, makeJson, makeRow, makeText, nextRow, statuses } from "../generate.js";
 import type { Case, Level } from "../level.js";
 import { assertSame } from "../same.js";
 import type { World } from "../world.js";
@@ -71,6 +71,8 @@ const cases: readonly Case[] = [
       const textOrNull = () => (random.once(4) ? null : makeText(random));
       const time = () => random.pick([0, 1, 2 ** 31, 2 ** 32 + 1, 1_700_000_000_123, random.int(0, 4e12)]);
       for (let round = 0; round < 40 * world.scale; round++) {
+        // Each awkward text is tried in every run; the rest is left to chance.
+        const json = () => (round === 0 ? { texts: [...hostileTexts] } : makeJson(random));
         const fields = () => ({
           userId: textOrNull(),
           agentName: textOrNull(),
@@ -84,9 +86,9 @@ const cases: readonly Case[] = [
           expiresAt: random.once(3) ? null : time(),
           route: textOrNull(),
           step: textOrNull(),
-          state: makeJson(random),
+          state: json(),
           dirty: random.once(2),
-          system: makeJson(random),
+          system: json(),
         });
         const row = await created(world, fields());
         assertSame(await sessionsOf(world).findById(row.id), row, `after \`create\` in round ${round}`);
