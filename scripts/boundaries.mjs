@@ -16,7 +16,7 @@ const layers = {
   persistence: ["contract", "errors", "codec", "state", "turn"],
   session: ["contract", "errors", "codec", "state", "turn", "persistence"],
   agent: ["contract", "errors", "codec", "state", "turn", "persistence", "session"],
-  file: ["contract", "errors", "codec", "turn/apply"],
+  file: ["contract", "errors", "codec", "turn/apply", "turn/system"],
   wrap: ["contract", "errors", "codec", "turn/apply"],
 };
 

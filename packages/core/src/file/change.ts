@@ -1,5 +1,6 @@
 import type { Json } from "../contract/json.js";
 import type { Entry, SessionRow } from "../contract/row.js";
+import type { Operation } from "../turn/system.js";
 
 /** A row as this process holds it. */
 export interface Cell {
@@ -32,12 +33,20 @@ export interface Drop {
   readonly left: number;
 }
 
+/** What the `system` of a row has that the one before it had not: of sixteen operations, the record of a turn says one. */
+export interface Added {
+  readonly operation: Operation;
+  readonly count: number;
+}
+
 /** What one record of a session's log says. Everything in it becomes true at once. */
 export interface Change {
   /** First record of a log: everything that older logs said and that still holds. */
   readonly base?: readonly Archive[];
   /** The new row; null removes it. */
   readonly cell?: Cell | null;
+  /** Present where the cell's `system` is that of the record before with this operation more. */
+  readonly added?: Added;
   readonly entries?: readonly Entry[];
   readonly drop?: Drop;
   /** The log is closed, and goes on in the file of this name. */
@@ -48,12 +57,16 @@ export interface Change {
 
 /** As the JSON of a record. `rowAt`: where the record stands that has the row, for those without one. */
 export function encodeChange(change: Change, rowAt: number): string {
-  const { base, cell, entries, drop, next, gone } = change;
+  const { base, cell, added, entries, drop, next, gone } = change;
   const parts: string[] = [];
   if (base !== undefined) parts.push(`"base":${JSON.stringify(base)}`);
   if (cell === undefined) parts.push(`"rowAt":${rowAt}`);
   else if (cell === null) parts.push(`"row":null`);
-  else parts.push(`"row":${JSON.stringify(cell.row)},"state":${textOf(cell)}`);
+  else if (added === undefined) parts.push(`"row":${JSON.stringify(cell.row)},"state":${textOf(cell)}`);
+  else {
+    const row = JSON.stringify({ ...cell.row, system: null });
+    parts.push(`"row":${row},"added":${JSON.stringify(added)},"state":${textOf(cell)}`);
+  }
   if (entries !== undefined && entries.length > 0) parts.push(`"entries":${JSON.stringify(entries)}`);
   if (drop !== undefined) parts.push(`"drop":${JSON.stringify(drop)}`);
   if (next !== undefined) parts.push(`"next":${JSON.stringify(next)}`);
@@ -65,14 +78,15 @@ function textOf({ state }: Cell): string {
   return "text" in state ? state.text : JSON.stringify(state.value);
 }
 
-/** Reads a record's JSON. Null: it is not what this format has. */
+/** Reads a record's JSON. Null: it is not what this format has. A cell with `added` has no `system` yet. */
 export function decodeChange(
   json: string,
 ): { readonly change: Change; readonly rowAt: number | null } | null {
   const value = parse(json);
   if (!isObject(value)) return null;
-  const { row, state, rowAt, base, entries, drop, next, gone } = value;
+  const { row, state, rowAt, added, base, entries, drop, next, gone } = value;
   if (row !== undefined && row !== null && !(isRow(row) && isJson(state))) return null;
+  if (added !== undefined && !isAdded(added)) return null;
   if (base !== undefined && !isListOf(base, isArchive)) return null;
   if (entries !== undefined && !isListOf(entries, isEntry)) return null;
   if (drop !== undefined && !isDrop(drop)) return null;
@@ -83,6 +97,7 @@ export function decodeChange(
       ...(row === undefined
         ? {}
         : { cell: row === null || !isRow(row) || !isJson(state) ? null : { row, state: { value: state } } }),
+      ...(added === undefined ? {} : { added }),
       ...(entries === undefined ? {} : { entries }),
       ...(drop === undefined ? {} : { drop }),
       ...(next === undefined ? {} : { next }),
@@ -146,6 +161,10 @@ function isJson(value: unknown): value is Json {
 
 export function isEntry(value: unknown): value is Entry {
   return isObject(value) && typeof value["log"] === "string" && typeof value["sequence"] === "number";
+}
+
+function isAdded(value: unknown): value is Added {
+  return isObject(value) && isObject(value["operation"]) && typeof value["count"] === "number";
 }
 
 function isArchive(value: unknown): value is Archive {

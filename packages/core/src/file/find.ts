@@ -23,10 +23,11 @@ export async function findRows(
   const behind = checkFind(page);
   const { limit } = page;
   let found: Cell[] = [];
+  const isWanted = (row: SessionRow) =>
+    matches(row, filter) && (behind === null || compareFound(row, behind) > 0);
   for await (const { id, folder } of sessionsIn(store)) {
-    const cell = rowOf(store, id, folder);
-    if (cell === null || !matches(cell.row, filter)) continue;
-    if (behind !== null && compareFound(cell.row, behind) <= 0) continue;
+    const cell = rowOf(store, id, folder, isWanted);
+    if (cell === null || !isWanted(cell.row)) continue;
     found.push(cell);
     // Only a page is kept in memory, and what may become of it.
     if (found.length > 10 * limit) found = firstOf(found, limit + 1);
@@ -64,11 +65,16 @@ async function* sessionsIn({ directory }: Store): AsyncIterable<{ id: string; fo
   }
 }
 
-function rowOf(store: Store, id: string, folder: string): Cell | null {
+function rowOf(
+  store: Store,
+  id: string,
+  folder: string,
+  isWanted: (row: SessionRow) => boolean,
+): Cell | null {
   try {
     const name = findLog(folder);
     if (name === null) return null;
-    const peeked = unlessMissing(() => peekRow(join(folder, name), doing) ?? "unknown");
+    const peeked = unlessMissing(() => peekRow(join(folder, name), isWanted, doing) ?? "unknown");
     if (peeked !== null && peeked !== "unknown") return peeked.row.id === id ? peeked : null;
     return store.read({ operation: "find", sessionId: id }, (state) => state?.cell ?? null);
   } catch (error) {

@@ -1,5 +1,7 @@
 import { join } from "node:path";
+import type { SessionRow } from "../contract/row.js";
 import { StorageError } from "../errors.js";
+import { type System, operationWindow, systemOf, withOperation } from "../turn/system.js";
 import { type Archive, type Cell, type Change, type Drop, decodeChange } from "./change.js";
 import { forReading, listFolder, readAt, sizeOf, unlessMissing, withFileSync } from "./disk.js";
 import { type Doing, damaged } from "./failure.js";
@@ -150,8 +152,9 @@ export function readLog(folder: string, name: string, doing: Doing): LogState | 
     }
     if (frame.previous !== state.tip) throw damaged(path, state.tip, "a record is damaged", doing);
     const decoded = decodeChange(frame.json.toString());
-    if (decoded === null) throw damaged(path, at, "a record is not of this format", doing);
-    absorb(state, decoded.change, { at, end: frame.end });
+    const change = decoded === null ? null : completed(decoded.change, state.cell);
+    if (change === null) throw damaged(path, at, "a record is not of this format", doing);
+    absorb(state, change, { at, end: frame.end });
     if (state.base === 0) state.base = frame.end;
     at = nextLine(bytes, frame.end);
   }
@@ -160,6 +163,19 @@ export function readLog(folder: string, name: string, doing: Doing): LogState | 
   checkOwner(state, path, doing);
   state.size = bytes.length;
   return state;
+}
+
+/** A record of a turn with all that its row has. Null: there is no row to go on from. */
+function completed(change: Change, before: Cell | null): Change | null {
+  const { cell, added } = change;
+  if (added === undefined || cell == null) return change;
+  if (before === null) return null;
+  const system = withOperation(systemOf(before.row), added.operation);
+  return system.count === added.count ? { ...change, cell: withSystem(cell, system) } : null;
+}
+
+function withSystem({ row, state }: Cell, system: System): Cell {
+  return { row: { ...row, system }, state };
 }
 
 function checkHeader(bytes: Buffer, path: string, doing: Doing): void {
@@ -183,9 +199,18 @@ function checkOwner(state: LogState, path: string, doing: Doing): void {
 }
 
 const peekBytes = 16_384;
+/** Room for as many records of a common size as a row has operations. */
+const peekBackBytes = 65_536;
 
-/** The row of a log from the end of the file alone. `undefined`: the end does not tell, the whole must be read. */
-export function peekRow(path: string, doing: Doing): Cell | null | undefined {
+/**
+ * The row of a log from the end of the file alone. `undefined`: the end does not tell, the whole must be read. Of a row that
+ * is not wanted, `system` may be missing.
+ */
+export function peekRow(
+  path: string,
+  isWanted: (row: SessionRow) => boolean,
+  doing: Doing,
+): Cell | null | undefined {
   return withFileSync(path, forReading, (file) => {
     checkHeader(readAt(file, 0, 32), path, doing);
     const size = sizeOf(file);
@@ -193,23 +218,59 @@ export function peekRow(path: string, doing: Doing): Cell | null | undefined {
     const bytes = readAt(file, offset, size - offset);
     const start = lastLine(bytes);
     if (start < 0) return undefined;
-    const frame = decodeFrame(bytes, start, offset);
     // A record that stands where it was expected counts, whatever is before it.
-    if (frame === null || frame.at !== offset + start) return undefined;
-    const decoded = decodeChange(frame.json.toString());
-    if (decoded === null) return undefined;
-    if (decoded.change.gone === true) return null;
-    if (decoded.change.cell !== undefined) return decoded.change.cell;
-    if (decoded.rowAt === null) return undefined;
-    return decoded.rowAt < 0 ? null : rowAt(file, decoded.rowAt);
+    const last = recordAt(bytes, start, offset);
+    if (last?.change.gone === true) return null;
+    if (last === null || last.change.cell !== undefined) return wholeRow(file, last, isWanted);
+    if (last.rowAt === null) return undefined;
+    return last.rowAt < 0 ? null : wholeRow(file, readRecord(file, last.rowAt), isWanted);
   });
 }
 
-function rowAt(file: number, at: number): Cell | null | undefined {
+interface Found {
+  readonly change: Change;
+  readonly rowAt: number | null;
+  readonly previous: number;
+  readonly end: number;
+}
+
+function recordAt(bytes: Buffer, start: number, offset: number): Found | null {
+  const frame = decodeFrame(bytes, start, offset);
+  if (frame === null || frame.at !== offset + start) return null;
+  const decoded = decodeChange(frame.json.toString());
+  return decoded === null ? null : { ...decoded, previous: frame.previous, end: frame.end };
+}
+
+function readRecord(file: number, at: number): Found | null {
   for (let length = peekBytes; ; length *= 16) {
     const bytes = readAt(file, at, length);
-    const frame = decodeFrame(bytes, 0, at);
-    if (frame !== null) return frame.at === at ? decodeChange(frame.json.toString())?.change.cell : undefined;
-    if (bytes.length < length) return undefined;
+    const found = recordAt(bytes, 0, at);
+    if (found !== null || bytes.length < length) return found;
   }
+}
+
+/** The row of a record, with the operations that the records before it say. */
+function wholeRow(
+  file: number,
+  record: Found | null,
+  isWanted: (row: SessionRow) => boolean,
+): Cell | null | undefined {
+  if (record === null) return undefined;
+  const { cell, added } = record.change;
+  if (cell == null || added === undefined || !isWanted(cell.row)) return cell;
+  const offset = Math.max(0, record.previous - peekBackBytes);
+  const bytes = readAt(file, offset, record.previous - offset);
+  const operations = [added.operation];
+  for (let end = record.previous; operations.length < operationWindow;) {
+    const start = lastLine(bytes.subarray(0, Math.max(0, end - offset)));
+    const before = start < 0 ? null : recordAt(bytes, start, offset);
+    if (before === null || before.end !== end) return undefined;
+    end = before.previous;
+    const { change } = before;
+    if (change.added !== undefined) operations.unshift(change.added.operation);
+    else if (change.cell === null) return undefined;
+    else if (change.cell !== undefined)
+      return withSystem(cell, operations.reduce(withOperation, systemOf(change.cell.row)));
+  }
+  return withSystem(cell, { pending: [], operations, count: added.count });
 }

@@ -10,7 +10,7 @@ import { generationOf, newLogName } from "./names.js";
 import { readRecent } from "./recent.js";
 import { appendChange, writeLog } from "./write.js";
 
-const leastBytes = 262_144;
+const leastBytes = 524_288;
 const basesKept = 16;
 
 /**

@@ -1,7 +1,7 @@
 import { checkId } from "../contract/id.js";
 import type { Commit, LoadedRow, Outcome, Turns } from "../contract/turns.js";
 import { applyCommit } from "../turn/apply.js";
-import { toRow } from "./change.js";
+import { type Cell, toRow } from "./change.js";
 import type { LogState } from "./log.js";
 import { readEntries } from "./messages.js";
 import type { Decision, Store } from "./store.js";
@@ -51,8 +51,9 @@ function decide(state: LogState | null, commit: Commit): Decision<Outcome> {
   if (cell?.row.dirty === true) return { answer: { status: "busy" } };
   const isKept = cell !== null && commit.set.state === undefined;
   const next = isKept ? cell.state : { text: JSON.stringify(applied.row.state) };
-  return {
-    answer: applied.outcome,
-    change: { cell: { row: { ...applied.row, state: null }, state: next }, entries: applied.entries },
-  };
+  const { row, entries, operation } = applied;
+  const written: Cell = { row: { ...row, state: null }, state: next };
+  if (cell === null) return { answer: applied.outcome, change: { cell: written, entries } };
+  const added = { operation, count: applied.outcome.operations };
+  return { answer: applied.outcome, change: { cell: written, added, entries } };
 }

@@ -1,6 +1,6 @@
 import type { Entry, SessionRow } from "../contract/row.js";
 import type { Commit, Committed, NewEntry, Outcome } from "../contract/turns.js";
-import { type Operation, type System, emptySystem, historyLog, operationWindow, systemOf } from "./system.js";
+import { type Operation, type System, emptySystem, historyLog, systemOf, withOperation } from "./system.js";
 
 /** What a commit makes of a row: nothing but an answer, or the row and entries to be stored together. */
 export type Applied =
@@ -10,6 +10,8 @@ export type Applied =
       readonly outcome: Committed;
       readonly row: SessionRow;
       readonly entries: readonly Entry[];
+      /** The newest in the row's `system`, for a store that need not write the others again. */
+      readonly operation: Operation;
     };
 
 /**
@@ -113,25 +115,24 @@ function advance(row: SessionRow, system: System, commit: Commit): Applied {
     commit.set.state === undefined && commit.expect.kind !== "create" ? row.version : nextVersion(row);
   const first = row.last + 1;
   const last = row.last + commit.messages.length;
+  // Also field by field: what follows a spread costs a microsecond each.
   const operation: Operation = {
-    ...commit.operation,
+    id: commit.operation.id,
+    digest: commit.operation.digest,
     from: row.version,
     version,
     first,
     last,
     at: commit.at,
   };
-  const count = system.count + 1;
-  const next: System = {
-    pending: [],
-    operations: [...system.operations.slice(1 - operationWindow), operation],
-    count,
-  };
+  const next = withOperation(system, operation);
+  const { count: operations } = next;
   return {
     write: true,
-    outcome: { status: "committed", life: row.life, version, first, last, at: commit.at, operations: count },
+    outcome: { status: "committed", life: row.life, version, first, last, at: commit.at, operations },
     row: nextRow(row, commit, version, last, next),
     entries: entriesOf(row, commit),
+    operation,
   };
 }
 

@@ -52,6 +52,11 @@ function isSystem(value: Json): value is System {
   );
 }
 
+/** The part as it is after one operation more; the oldest that it has no room for is forgotten. */
+export function withOperation({ operations, count }: System, operation: Operation): System {
+  return { pending: [], operations: [...operations.slice(1 - operationWindow), operation], count: count + 1 };
+}
+
 /** Name of the log that keeps what left the inline route history. */
 export function historyLog(life: string): string {
   return `${life}r`;

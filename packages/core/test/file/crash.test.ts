@@ -101,7 +101,7 @@ describe("a record of a writer that woke up too late", () => {
     await late.turns.load("s", { last: 1 });
     const other = newAdapter(directory);
     for (const n of numbers(4, 9)) {
-      await committed(other, turn("s", next, { state: { n }, messages: [`${n} ${"x".repeat(100_000)}`] }));
+      await committed(other, turn("s", next, { state: { n }, messages: [`${n} ${"x".repeat(200_000)}`] }));
     }
     expect(logOf(directory, "s")).not.toBe(log);
     await committed(late, turn("s", next, { state: { n: 10 }, messages: ["10"] }));
@@ -139,7 +139,7 @@ describe("a damaged file", () => {
   });
 
   test("of archived messages is reported when they are read", async () => {
-    const { directory } = await withTurns(6, "x".repeat(100_000));
+    const { directory } = await withTurns(6, "x".repeat(200_000));
     const [archive = ""] = filesOf(directory, "s", ".messages");
     const bytes = readFileSync(archive);
     bytes[60_000] = (bytes[60_000] ?? 0) ^ 1;
@@ -245,7 +245,7 @@ describe("a process that dies", () => {
   ])("at any call of the file system in %s, leaves a whole session", async (_, before) => {
     for (let count = 1, isOver = false; !isOver; count++) {
       const directory = temporaryFolder();
-      const content = "x".repeat(50_000);
+      const content = "x".repeat(100_000);
       const adapter = newAdapter(directory);
       if (before > 0) await committed(adapter, turn("s", creation, { state: { n: 0 } }));
       for (const n of numbers(1, before - 1)) {
@@ -309,7 +309,7 @@ describe("a process that dies", () => {
   });
 
   test("in a rotation may have written any part of the next log", async () => {
-    const { directory } = await withTurns(6, "x".repeat(50_000));
+    const { directory } = await withTurns(6, "x".repeat(120_000));
     const before = temporaryFolder();
     cpSync(directory, before, { recursive: true });
     const old = logOf(directory, "s");

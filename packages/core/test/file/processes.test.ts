@@ -147,7 +147,7 @@ describe("a lock", () => {
     }
   }
 
-  const long = "x".repeat(150_000);
+  const long = "x".repeat(300_000);
   const stops = [
     ["writeSync", "log$"],
     ["fstatSync", "log$"],

@@ -114,7 +114,7 @@ describe("rows in files", () => {
     const mode = (path: string): number => statSync(path).mode & 0o777;
     expect([adapter.directory, folderOf(adapter.directory, "s")].map(mode)).toEqual([0o700, 0o700]);
     expect(mode(logOf(adapter.directory, "s"))).toBe(0o600);
-    await adapter.messageRepository.insert(numbers(1, 4).map((n) => entry("s", n, "x", "y".repeat(100_000))));
+    await adapter.messageRepository.insert(numbers(1, 4).map((n) => entry("s", n, "x", "y".repeat(200_000))));
     await adapter.messageRepository.insert([entry("s", 5, "x")]);
     expect(filesOf(adapter.directory, "s", ".messages").map(mode)).toEqual([0o600]);
   });
@@ -203,7 +203,7 @@ describe("find", () => {
 });
 
 describe("messages in files", () => {
-  const long = "x".repeat(20_000);
+  const long = "x".repeat(40_000);
 
   test("are found by range, from the log and from the archive, in any order of insertion", async () => {
     const directory = temporaryFolder();

@@ -2,6 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import type { PersistenceAdapter } from "../../src/contract/adapter.js";
 import { systemEnvironment } from "../../src/turn/environment.js";
 import { createOutbox } from "../../src/turn/outbox.js";
+import { operationWindow } from "../../src/turn/system.js";
 import {
   commit,
   committed,
@@ -14,6 +15,7 @@ import {
   unique,
 } from "./support.js";
 
+const next = { kind: "append" } as const;
 const patience = { deadline: Number.POSITIVE_INFINITY };
 
 describe("whole turns in files", () => {
@@ -97,10 +99,32 @@ describe("whole turns in files", () => {
     expect(new Set(loaded?.entries.map(({ content }) => content)).size).toBe(50);
   });
 
+  test("of any kind and number are found from the end of the file as the whole file says", async () => {
+    const adapter = newAdapter();
+    await committed(adapter, turn("s", creation, { messages: ["1"] }));
+    for (const n of numbers(2, 60)) {
+      const { sessionRepository: sessions, messageRepository: messages } = adapter;
+      const messagesOf = n % 7 === 0 ? [`${n}${"y".repeat(20_000)}`] : [`${n}`];
+      await committed(
+        adapter,
+        turn("s", next, { messages: messagesOf, ...(n % 3 === 0 ? {} : { state: { n } }) }),
+      );
+      if (n % 11 === 0) await messages.deleteBySessionId("s", { log: "life", to: n - 5 });
+      const [found] = (await newAdapter(adapter.directory).sessionRepository.find({}, { limit: 1 })).items;
+      expect(found).toEqual(await newAdapter(adapter.directory).sessionRepository.findById("s"));
+      expect(found).toEqual(await sessions.findById("s"));
+      if (n % 25 !== 0 || found === undefined) continue;
+      // A write of the row itself says all operations again.
+      expect(await sessions.update({ ...found, revision: unique() }, found.revision)).toBe(true);
+    }
+    const { system } = (await newAdapter(adapter.directory).sessionRepository.findById("s")) ?? {};
+    expect(system).toMatchObject({ count: 60, operations: { length: operationWindow } });
+  });
+
   test("cost a record of their own size, however long the conversation, and the disk does not fill with rows", async () => {
     const adapter = newAdapter();
     await committed(adapter, turn("s", creation));
-    const state = { text: "x".repeat(20_000) };
+    const state = { text: "x".repeat(40_000) };
     for (const n of numbers(1, 60)) {
       await committed(
         adapter,
