@@ -12,12 +12,12 @@ import { median, row } from "./stats.mjs";
 const tables = `
 CREATE TABLE hand_sessions (id text PRIMARY KEY, version bigint NOT NULL, user_id text, status text NOT NULL,
   last bigint NOT NULL, operation text, created_at timestamptz NOT NULL, updated_at timestamptz NOT NULL,
-  state jsonb NOT NULL);
+  state jsonb NOT NULL, updated_day date GENERATED ALWAYS AS ((updated_at AT TIME ZONE 'UTC')::date) STORED)
+  WITH (fillfactor = 70);
 CREATE TABLE hand_messages (session_id text NOT NULL, sequence bigint NOT NULL, role text NOT NULL, content text NOT NULL,
   created_at timestamptz NOT NULL, body json NOT NULL, PRIMARY KEY (session_id, sequence));
 CREATE INDEX ON hand_sessions (user_id, status, created_at DESC, id);
-CREATE INDEX ON hand_sessions (updated_at);
-CREATE INDEX ON hand_messages (created_at);`;
+CREATE INDEX ON hand_sessions (updated_day);`;
 
 const turnText = `WITH moved AS (
   UPDATE hand_sessions SET version = version + 1, state = $3, last = last + 2, operation = $4, updated_at = $5

@@ -6,14 +6,16 @@ import { MemoryAdapter } from "../src/index.js";
 const said = (content: string) => ({ role: "user", content }) as const;
 const noAnswer = () => new StorageError("STORAGE_UNAVAILABLE", "no answer", { operation: "commit" });
 
+type Send = (commits: readonly Commit[], memory: MemoryAdapter) => Promise<readonly Outcome[]>;
+
 /** Memory whose `turns` go through `send`. */
-function through(send: (commits: readonly Commit[], memory: MemoryAdapter) => Promise<readonly Outcome[]>) {
+function through(send: Send, { groups = true } = {}) {
   const memory = new MemoryAdapter();
   const { name, durability, limits, sessionRepository, messageRepository, turns } = memory;
   if (turns === undefined) throw new Error("memory has turns");
   const adapter: PersistenceAdapter = {
     ...{ name, durability, limits, sessionRepository, messageRepository },
-    turns: { load: turns.load, commit: (commits) => send(commits, memory) },
+    turns: { groups, load: turns.load, commit: (commits) => send(commits, memory) },
   };
   return { adapter, memory };
 }
@@ -106,6 +108,49 @@ describe("a store that takes whole turns", () => {
     expect(groups.slice(0, 2)).toEqual([["a"], ["b"]]);
     for (const group of groups) expect(new Set(group).size).toBe(group.length);
     expect(groups).toContainEqual(["c", "d"]);
+  });
+
+  it("gets those who come back together in two halves, not one alone and all others behind it", async () => {
+    const sizes: number[] = [];
+    const { adapter } = through(async (commits, memory) => {
+      sizes.push(commits.length);
+      // As a server does, which answers when the event loop is back.
+      await new Promise((resolve) => setImmediate(resolve));
+      return commit(memory, commits);
+    });
+    const manager = new PersistenceManager({ adapter });
+    const turns = 20;
+    const talk = async (id: string) => {
+      const session = createSession<{ turn: number }>({ id });
+      for (let turn = 0; turn < turns; turn++) {
+        session.data.turn = turn;
+        await manager.saveTurn({ session, messages: [said(`${turn}`)] });
+      }
+    };
+    await Promise.all(Array.from({ length: 32 }, (_, index) => talk(`s${index}`)));
+    expect(sizes.reduce((sum, size) => sum + size)).toBe(32 * turns);
+    expect(sizes.length).toBeLessThan(3 * turns);
+  });
+
+  it("gets each commit by itself and at once, where it gains nothing by groups", async () => {
+    const calls: string[][] = [];
+    let open = () => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const send: Send = async (commits, memory) => {
+      calls.push(commits.map(({ id }) => id));
+      await gate;
+      return commit(memory, commits);
+    };
+    const { adapter } = through(send, { groups: false });
+    const manager = new PersistenceManager({ adapter });
+    const sessions = ["a", "b", "c", "d"].map((id) => createSession({ id }));
+    const saves = sessions.map((session) => manager.saveTurn({ session }));
+    while (calls.length < 4) await Promise.resolve();
+    open();
+    await Promise.all(saves);
+    expect(calls).toEqual([["a"], ["b"], ["c"], ["d"]]);
   });
 });
 

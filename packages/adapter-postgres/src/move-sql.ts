@@ -6,8 +6,9 @@ export const fields = [
   /** Which of the columns that may be cleared are set. */
   ["mask", "integer"],
   ["id", "text"],
-  ["line_start", "text"],
-  ["line_end", "text"],
+  /** The operation's id, and how its text ends. */
+  ["operation", "text"],
+  ["operation_end", "text"],
   ["revision", "text"],
   ["at", "float8"],
   ["count", "integer"],
@@ -20,7 +21,7 @@ export const fields = [
   /** How many operations the row may have forgotten at most. */
   ["forgotten", "integer"],
   /** The number of the next version. */
-  ["next", "text"],
+  ["next", "integer"],
   ["last_message_at", "float8"],
   ["status", "text"],
   ["state", "jsonb"],
@@ -127,19 +128,24 @@ function columnsOf(shape: Shape): number[] {
 function clauses(shape: Shape, p: (field: Field) => string): { sets: string; guards: string } {
   const columnOf = (field: Field) => fields.findIndex(([name]) => name === field);
   const share = (field: Field) => shape[columnOf(field)];
-  const number = "substr(s.version, length(s.life) + 2)";
-  const rest = "substr(s.operations, strpos(substr(s.operations, 2), E'\\n') + 1)";
-  const next = { none: number, some: `coalesce(${p("next")}, ${number})`, all: p("next") }[
-    share("next") ?? "some"
-  ];
+  // Where every commit moves the version, it also names the one before, so that nothing has to be taken apart.
+  const isMoved = share("next") === "all";
+  const number = isMoved ? `(${p("next")} - 1)` : "substr(s.version, length(s.life) + 2)";
+  const next = isMoved
+    ? p("next")
+    : share("next") === "none"
+      ? number
+      : `coalesce(${p("next")}::text, ${number})`;
+  const newest = (array: string) =>
+    `CASE WHEN s.operation_count < ${operationWindow} THEN ${array} ELSE ${array}[2:] END`;
   const sets = [
     `revision = ${p("revision")}`,
     `updated_at = to_timestamp(${p("at")} / 1000)`,
     `last_sequence = s.last_sequence + ${p("count")}`,
     "operation_count = s.operation_count + 1",
-    `operations = CASE WHEN s.operation_count < ${operationWindow} THEN s.operations ELSE ${rest} END
-      || ${p("line_start")} || ${number} || ',' || ${next}
-      || ',' || s.last_sequence + 1 || ',' || s.last_sequence + ${p("count")} || ${p("line_end")}`,
+    `operation_ids = ${newest("s.operation_ids")} || ${p("operation")}`,
+    `operations = ${newest("s.operations")} || (${number} || ',' || ${next}
+      || ',' || s.last_sequence + 1 || ',' || s.last_sequence + ${p("count")} || ${p("operation_end")})`,
     ...(share("next") === "none" ? [] : [`version = s.life || '.' || ${next}`]),
   ];
   for (const [field] of fields.slice(always + 6)) {
@@ -159,7 +165,7 @@ function clauses(shape: Shape, p: (field: Field) => string): { sets: string; gua
     "NOT s.dirty",
     "s.operation_count >= 0",
     reopen,
-    `strpos(s.operations, ${p("line_start")}) = 0`,
+    `${p("operation")} <> ALL (s.operation_ids)`,
   ];
   const guard = (field: Field, condition: string) => {
     if (share(field) === "all") guards.push(condition);

@@ -1,7 +1,7 @@
 import { type Commit, type Committed, historyLog } from "@waymark/core/adapter";
 import { type Database, type Statement, type TextRow, type Value, prepared } from "./client.js";
 import { type Shape, fields, fullShape, maskBits, moveMany, moveOne } from "./move-sql.js";
-import { arrayOf, lineEnd, lineStart, numberOf, textArray } from "./row.js";
+import { arrayOf, numberOf, operationEnd, textArray } from "./row.js";
 import type { Names } from "./schema.js";
 
 /**
@@ -106,8 +106,8 @@ function encode(commit: Commit): Value[] {
   return [
     mask,
     id,
-    lineStart(operation.id),
-    lineEnd(at, operation.digest),
+    JSON.stringify(operation.id),
+    operationEnd(at, operation.digest),
     revision,
     at,
     messages.length,
@@ -124,10 +124,10 @@ function encode(commit: Commit): Value[] {
   ];
 }
 
-/** The number after this version's, as text; null where it is no version of core's. */
-function nextOf(version: string): string | null {
+/** The number after this version's; null where it is no version of core's. */
+function nextOf(version: string): number | null {
   const number = numberOf(version.slice(0, Math.max(0, version.lastIndexOf("."))), version);
-  return number === null ? null : String(number + 1);
+  return number === null ? null : number + 1;
 }
 
 /** The new entries as one array a column, in the order of `entryFields`. */

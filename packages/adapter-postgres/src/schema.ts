@@ -94,9 +94,11 @@ export function ddl({ sessions, messages, plain }: Names): string {
   state jsonb NOT NULL,
   dirty boolean NOT NULL,
   operation_count integer NOT NULL,
-  operations text COLLATE "C" NOT NULL,
-  system json
-) WITH (toast_tuple_target = 4080);
+  operation_ids text[] COLLATE "C" NOT NULL,
+  operations text[] COLLATE "C" NOT NULL,
+  system json,
+  updated_day date GENERATED ALWAYS AS ((updated_at AT TIME ZONE 'UTC')::date) STORED
+) WITH (toast_tuple_target = 4080, fillfactor = 70);
 CREATE TABLE IF NOT EXISTS ${messages} (
   session_id text COLLATE "C" NOT NULL,
   log text COLLATE "C" NOT NULL,
@@ -110,8 +112,7 @@ CREATE TABLE IF NOT EXISTS ${messages} (
 );
 CREATE INDEX IF NOT EXISTS ${indexName(plain.sessions, "user_idx")}
   ON ${sessions} (user_id, status, created_at DESC, id);
-CREATE INDEX IF NOT EXISTS ${indexName(plain.sessions, "updated_idx")} ON ${sessions} (updated_at);
-CREATE INDEX IF NOT EXISTS ${indexName(plain.messages, "created_idx")} ON ${messages} (created_at);
+CREATE INDEX IF NOT EXISTS ${indexName(plain.sessions, "updated_idx")} ON ${sessions} (updated_day);
 COMMENT ON TABLE ${sessions} IS 'waymark schema ${schemaVersion}';
 `;
 }

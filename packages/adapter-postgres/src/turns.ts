@@ -116,6 +116,8 @@ export function createTurns(db: Database, names: Names, rows: Rows): Turns {
   }
 
   return {
+    groups: true,
+
     async commit(commits) {
       const outcomes = new Map<Commit, Outcome>();
       const ids = new Set<string>();

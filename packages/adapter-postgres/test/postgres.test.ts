@@ -237,7 +237,6 @@ describe("tables", () => {
       fresh.schema,
     ]);
     expect(made.map(({ indexname }) => indexname)).toEqual([
-      "agent_messages_created_idx",
       "agent_messages_pkey",
       "agent_sessions_pkey",
       "agent_sessions_updated_idx",
@@ -272,7 +271,7 @@ describe("tables", () => {
       const { rows } = await client.query("SELECT tablename FROM pg_tables WHERE schemaname = $1", [schema]);
       expect(rows.map(({ tablename }) => tablename).toSorted()).toEqual(Object.values(tables).toSorted());
       const indexes = await client.query("SELECT 1 FROM pg_indexes WHERE schemaname = $1", [schema]);
-      expect(indexes.rows.length).toBe(5);
+      expect(indexes.rows.length).toBe(4);
     } finally {
       await client.query(`DROP SCHEMA IF EXISTS ${escapeIdentifier(schema)} CASCADE`);
     }

@@ -81,8 +81,7 @@ function isOrdinary(system: Json): system is Ordinary {
   return (
     typeof count === "number" &&
     Number.isSafeInteger(count) &&
-    count >= operations.length &&
-    operations.length <= operationWindow &&
+    operations.length === Math.min(count, operationWindow) &&
     operations.every(isOperation)
   );
 }

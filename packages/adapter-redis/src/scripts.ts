@@ -99,8 +99,13 @@ if ARGV[7] ~= '' and not (ARGV[1] ~= '' and ARGV[8] == '1') then
 end
 
 local first, messages, history = tonumber(last) + 1, tonumber(ARGV[11]), tonumber(ARGV[12])
-for i = 0, messages - 1 do
-  redis.call('HSETNX', KEYS[2], life .. ':' .. whole(first + i), ARGV[13 + i])
+for start = 0, messages - 1, 1000 do
+  local entries = {}
+  for i = start, math.min(start + 1000, messages) - 1 do
+    entries[#entries + 1] = life .. ':' .. whole(first + i)
+    entries[#entries + 1] = ARGV[13 + i]
+  end
+  redis.call('HSET', KEYS[2], unpack(entries))
 end
 for i = 13 + messages, 12 + messages + history, 2 do
   redis.call('HSETNX', KEYS[2], open .. '${historyLog("")}":' .. ARGV[i], ARGV[i + 1])
@@ -114,7 +119,7 @@ first = whole(first)
 local slot = 'op' .. tonumber(count) % ${operationWindow}
 local operation = '{"id":' .. ARGV[5] .. ARGV[6] .. '"from":' .. from .. ',"version":' .. version
   .. ',"first":' .. first .. ',"last":' .. last .. ',"at":' .. ARGV[9] .. '}'
-local old = select(2, string.gsub(ids, '\\n', '')) > ${operationWindow} and string.find(ids, '\\n', 2, true) or 1
+local old = tonumber(count) >= ${operationWindow} and string.find(ids, '\\n', 2, true) or 1
 count = whole(tonumber(count) + 1)
 redis.call('HSET', KEYS[1], 'version', version, 'last', last, 'updatedAt', ARGV[9], 'count', count,
   'ids', string.sub(ids, old) .. ARGV[5] .. '\\n', slot, operation, unpack(ARGV, 13 + messages + history))

@@ -93,6 +93,11 @@ export interface LoadedRow {
 /** Facet: the store writes whole turns at once, so core does not need its outbox. */
 export interface Turns {
   /**
+   * Whether many commits in one call cost the store less than a call each, as one statement for all of them does. Turns of
+   * different sessions that are saved at the same moment then travel in one call. Default: false, each travels at once.
+   */
+  readonly groups?: boolean;
+  /**
    * Applies each commit by the rules of `applyCommit`, atomically, and answers in the same order. At most one commit a
    * session in one call. A commit that cannot be applied does not touch its neighbours.
    */

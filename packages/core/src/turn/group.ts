@@ -1,7 +1,7 @@
 import type { Commit, Outcome, Turns } from "../contract/turns.js";
 import { isWaymarkError, storageError } from "../errors.js";
 
-/** Sends commits to a store that takes whole turns; those that arrive while a write is on its way travel together. */
+/** Sends commits to a store that takes whole turns; where it gains by that, those that arrive together travel together. */
 export interface Group {
   /** Resolves with the outcome of this commit alone. Rejects with the store's error where it gave no answer to it. */
   submit(commit: Commit): Promise<Outcome>;
@@ -15,15 +15,26 @@ interface Waiting {
 
 /** Enough to fill a statement; more only makes everybody in it wait longer. */
 const largestGroup = 64;
+const writesAtOnce = 2;
+
+/**
+ * How many promise jobs pass until those whom a write has answered are here with their next turns: some 40 through this
+ * package, and a few of the caller's own. They take microseconds; without them the first would travel alone, and all others
+ * wait for it.
+ */
+const jobsUntilBack = 64;
 
 /**
  * Group commit without a timer: a lone caller is sent at once, and what arrives while a write is under way makes up the
- * next one. Two writes may be under way, so that one that has to wait does not hold up everybody.
+ * next one. Two writes may be under way, so that one that has to wait does not hold up everybody; each takes half, so that
+ * the store works on one while this process prepares the other. A store that writes each commit by itself gets each at once.
  */
 export function createGroup(turns: Turns): Group {
   const waiting: Waiting[] = [];
   const underWay = new Set<string>();
+  const mostWrites = turns.groups === true ? writesAtOnce : Number.POSITIVE_INFINITY;
   let writes = 0;
+  let isGathering = false;
 
   function submit(commit: Commit): Promise<Outcome> {
     return new Promise((resolve, reject) => {
@@ -33,22 +44,32 @@ export function createGroup(turns: Turns): Group {
   }
 
   function send(): void {
-    while (writes < 2 && waiting.length > 0) {
+    if (isGathering) return;
+    while (writes < mostWrites && waiting.length > 0) {
       const group = take();
       if (group.length === 0) return;
       writes++;
-      void write(group).finally(() => {
-        writes--;
-        for (const { commit } of group) underWay.delete(commit.id);
-        send();
-      });
+      void write(group).finally(() => sent(group));
     }
+  }
+
+  async function sent(group: readonly Waiting[]): Promise<void> {
+    writes--;
+    for (const { commit } of group) underWay.delete(commit.id);
+    if (group.length > 1) {
+      isGathering = true;
+      for (let job = 0; job < jobsUntilBack; job++) await undefined;
+      isGathering = false;
+    }
+    send();
   }
 
   /** At most one commit a session: the same row twice in one statement is written once, silently. */
   function take(): Waiting[] {
+    const half = Math.ceil((waiting.length + underWay.size) / writesAtOnce);
+    const most = turns.groups === true ? Math.min(half, largestGroup) : 1;
     const group: Waiting[] = [];
-    for (let i = 0; i < waiting.length && group.length < largestGroup;) {
+    for (let i = 0; i < waiting.length && group.length < most;) {
       const next = waiting[i];
       if (next === undefined || underWay.has(next.commit.id)) {
         i++;

@@ -29,6 +29,7 @@ export function typedErrors(adapter: PersistenceAdapter): PersistenceAdapter {
       turns === undefined
         ? undefined
         : {
+            groups: turns.groups === true,
             commit: (commits) => typed("commit", commits[0]?.id, Array.isArray, () => turns.commit(commits)),
             load: (id, options) => typed("load", id, isObjectOrNull, () => turns.load(id, options)),
           },
