@@ -1,5 +1,5 @@
 import type { Entry, Json, SessionRow } from "@waymark/core/adapter";
-import { type Doing, damaged } from "./client.js";
+import { type Doing, damaged } from "./failure.js";
 
 /**
  * What people store is one text in the document, and not JSON in its JSON: so no key of theirs is ever a field, and neither
@@ -40,7 +40,7 @@ export function decodeEntry(source: unknown, sessionId: string, operation: strin
 }
 
 /** The id of a message's document. A session's is the session's id. */
-export function entryId(sessionId: string, log: string, sequence: number): string {
+export function entryId({ sessionId, log, sequence }: Pick<Entry, "sessionId" | "log" | "sequence">): string {
   // Each part is told from the next: the first by its length, the second by what it is.
   return `${log.length}:${log}:${sequence}:${sessionId}`;
 }

@@ -1,5 +1,6 @@
 import { StorageError, ValidationError, type WaymarkError, utf8Length } from "@waymark/core/adapter";
-import { type Cluster, type Doing, pathOf } from "./client.js";
+import { type Cluster, pathOf } from "./client.js";
+import type { Doing } from "./failure.js";
 
 /** The indices of one adapter. */
 export interface Names {
@@ -17,7 +18,8 @@ const time = { type: "date", format: "epoch_millis" };
 /** Stored as it is, and not looked at. */
 const opaque = { type: "object", enabled: false };
 const durable = { index: { translog: { durability: "request" } } };
-const meta = { waymark: { schemaVersion } };
+const meta = "_meta";
+const signature = { waymark: { schemaVersion } };
 
 /**
  * What `initialize` makes, as the body of `PUT /INDEX`; for whoever makes the indices in another way. Shards, copies and
@@ -27,7 +29,7 @@ export const indexDefinitions = {
   sessions: {
     settings: durable,
     mappings: {
-      _meta: meta,
+      [meta]: signature,
       dynamic: "strict",
       properties: {
         id: { type: "keyword" },
@@ -55,7 +57,7 @@ export const indexDefinitions = {
   messages: {
     settings: durable,
     mappings: {
-      _meta: meta,
+      [meta]: signature,
       dynamic: "strict",
       _routing: { required: true },
       properties: {
@@ -93,7 +95,7 @@ export function namesOf(indices: { sessions?: string; messages?: string } = {}):
 
 /** What `GET /INDEX` says of an index. */
 interface FoundIndex {
-  readonly mappings?: { readonly _meta?: { readonly waymark?: { readonly schemaVersion?: unknown } } };
+  readonly mappings?: { readonly [meta]?: { readonly waymark?: { readonly schemaVersion?: unknown } } };
   readonly settings?: {
     readonly index?: {
       readonly translog?: { readonly durability?: string };
@@ -144,7 +146,7 @@ async function createIndex(cluster: Cluster, name: string, definition: object, d
 /** Why an index cannot be used, or null. */
 function problemOf(found: FoundIndex | null, mappings: object): string | null {
   if (found === null) return "it was removed while it was looked at";
-  if (found.mappings?._meta?.waymark === undefined)
+  if (found.mappings?.[meta]?.waymark === undefined)
     return "it is there, and is not one that Waymark has made";
   if (versionOf(found) !== schemaVersion) return "it is of another version of this package";
   const difference = lacking(found.mappings, mappings, "");
@@ -168,7 +170,7 @@ function lacking(found: unknown, wanted: unknown, path: string): string | null {
 }
 
 function versionOf(index: FoundIndex | null): number {
-  const version = index?.mappings?._meta?.waymark?.schemaVersion;
+  const version = index?.mappings?.[meta]?.waymark?.schemaVersion;
   return typeof version === "number" ? version : 0;
 }
 

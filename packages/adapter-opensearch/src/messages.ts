@@ -1,6 +1,7 @@
 import { type Entry, type MessageRepository, checkId } from "@waymark/core/adapter";
-import { type Action, type Cluster, type Doing, itemFailure } from "./client.js";
+import type { Action, Cluster } from "./client.js";
 import { decodeEntry, encodeEntry, entryId, routingOf } from "./documents.js";
+import { type Doing, itemFailure } from "./failure.js";
 
 /** Enough for any caller, and what one request should hold. */
 const rangeLimit = 1000;
@@ -11,15 +12,15 @@ const bulkLength = 256 * 1024;
 export function createMessages(cluster: Cluster, index: string): MessageRepository {
   async function insertSome(entries: readonly Entry[], documents: readonly string[]): Promise<void> {
     const doing = { operation: "insert", sessionId: entries[0]?.sessionId };
-    const actions = entries.map((entry, at) => ({
-      ...{ kind: "create" as const, document: documents[at] ?? "" },
-      target: targetOf(entry.sessionId, entry.log, entry.sequence),
+    const actions = entries.map((entry, at): Action => ({
+      ...{ kind: "create", id: entryId(entry), routing: routingOf(entry.sessionId) },
+      document: documents[at] ?? "",
     }));
     const taken: Entry[] = [];
-    for (const [at, item] of (await cluster.bulk(index, actions, doing)).entries()) {
+    for (const [at, { status, error }] of (await cluster.bulk(index, actions, doing)).entries()) {
       const entry = entries[at];
-      if (item.status === 409 && entry !== undefined) taken.push(entry);
-      else if (item.status >= 300) throw itemFailure(item, doing);
+      if (status === 409 && entry !== undefined) taken.push(entry);
+      else if (status >= 300) throw itemFailure(status, error, doing);
     }
     if (taken.length > 0) await settle(taken, doing);
   }
@@ -30,12 +31,25 @@ export function createMessages(cluster: Cluster, index: string): MessageReposito
    */
   async function settle(taken: readonly Entry[], doing: Doing): Promise<void> {
     const sessions = new Map(taken.map((entry) => [entry.sessionId, entry]));
-    const actions = Array.from(sessions.values(), ({ sessionId, log }) => ({
-      ...{ kind: "delete" as const, target: targetOf(sessionId, log, 0) },
-    }));
-    for (const item of await cluster.bulk(index, actions, doing)) {
-      if (item.status >= 300 && item.status !== 404) throw itemFailure(item, doing);
+    const absent = Array.from(sessions.values(), ({ sessionId, log }) => ({ sessionId, log, sequence: 0 }));
+    await removeAll(
+      absent.map((key) => ({ id: entryId(key), routing: routingOf(key.sessionId) })),
+      doing,
+    );
+  }
+
+  /** Resolves to how many were there. */
+  async function removeAll(
+    targets: readonly { id: string; routing: string }[],
+    doing: Doing,
+  ): Promise<number> {
+    let count = 0;
+    const actions = targets.map((target): Action => ({ kind: "delete", ...target }));
+    for (const { status, error } of await cluster.bulk(index, actions, doing)) {
+      if (status < 300) count++;
+      else if (status !== 404 || error !== undefined) throw itemFailure(status, error, doing);
     }
+    return count;
   }
 
   /** Keys of one log behind `after`, ascending. */
@@ -54,7 +68,7 @@ export function createMessages(cluster: Cluster, index: string): MessageReposito
       _source: false,
     };
     const found = await cluster.search(index, { body, routing: routingOf(sessionId) }, doing);
-    return found.map(({ _id, sort }) => ({ id: _id, sequence: Number(sort?.[0]) }));
+    return found.map(({ id, sort }) => ({ id, sequence: Number(sort[0]) }));
   }
 
   return {
@@ -78,11 +92,13 @@ export function createMessages(cluster: Cluster, index: string): MessageReposito
       const first = Math.max(Math.ceil(from), 1);
       const last = Math.min(Math.floor(to), first + rangeLimit - 1);
       if (!(first <= last)) return [];
-      const ids = Array.from({ length: last - first + 1 }, (_, at) => entryId(sessionId, log, first + at));
+      const ids = Array.from({ length: last - first + 1 }, (_, at) =>
+        entryId({ sessionId, log, sequence: first + at }),
+      );
       const found = await cluster.get(index, { ids, routing: routingOf(sessionId) }, doing);
-      return found
-        .filter((document) => document.found === true)
-        .map((document) => decodeEntry(document._source, sessionId, doing.operation));
+      return found.flatMap((document) =>
+        document === null ? [] : [decodeEntry(document.source, sessionId, doing.operation)],
+      );
     },
 
     async deleteBySessionId(sessionId, { log, to = Infinity }) {
@@ -95,20 +111,14 @@ export function createMessages(cluster: Cluster, index: string): MessageReposito
         const keys = await listed(sessionId, { log, after, to }, doing);
         const last = keys.at(-1);
         if (last === undefined) return count;
-        const actions = keys.map(({ id }): Action => ({
-          ...{ kind: "delete", target: { _id: id, routing: routingOf(sessionId) } },
-        }));
-        for (const item of await cluster.bulk(index, actions, doing)) {
-          if (item.status === 200) count++;
-          else if (item.status !== 404) throw itemFailure(item, doing);
-        }
+        const routing = routingOf(sessionId);
+        count += await removeAll(
+          keys.map(({ id }) => ({ id, routing })),
+          doing,
+        );
         if (keys.length < rangeLimit) return count;
         after = last.sequence;
       }
     },
   };
-}
-
-function targetOf(sessionId: string, log: string, sequence: number): { _id: string; routing: string } {
-  return { _id: entryId(sessionId, log, sequence), routing: routingOf(sessionId) };
 }

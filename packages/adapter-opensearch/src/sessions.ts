@@ -6,85 +6,62 @@ import {
   checkId,
   encodeCursor,
 } from "@waymark/core/adapter";
-import { type BulkItem, type Cluster, type Doing, type FoundDocument, itemFailure } from "./client.js";
+import type { Action, Cluster, Written } from "./client.js";
 import { decodeRow, encodeRow } from "./documents.js";
+import { type Doing, itemFailure } from "./failure.js";
 import { indexedLength } from "./indices.js";
 
-/** A revision of a session, and the number that the server gave to the write of it. */
-interface Place {
-  readonly revision: string;
-  readonly seqNo: number;
-  readonly primaryTerm: number;
-}
-
-/** More than core holds rows; a session whose place is not known costs one more read. */
-const placesKnown = 1000;
+/** More than core holds rows; a session whose last write is not known costs one more read. */
+const writesKnown = 1000;
 
 export function createSessions(cluster: Cluster, index: string): SessionRepository {
   /**
    * The server compares the number of a document's last write, and the contract gives its revision. A revision is never used
    * again, so the number that it has in an index it has for ever: what is remembered may become useless, and never wrong.
    */
-  const places = new Map<string, Place>();
+  const known = new Map<string, { readonly revision: string; readonly written: Written }>();
 
-  function remember(
-    id: string,
-    revision: unknown,
-    { _seq_no, _primary_term }: BulkItem | FoundDocument,
-  ): void {
-    if (typeof revision !== "string" || _seq_no === undefined || _primary_term === undefined) return;
-    places.delete(id);
-    places.set(id, { revision, seqNo: _seq_no, primaryTerm: _primary_term });
-    const [oldest] = places.size > placesKnown ? places.keys() : [];
-    if (oldest !== undefined) places.delete(oldest);
+  function remember(id: string, revision: string, written: Written | null): void {
+    known.delete(id);
+    if (written !== null) known.set(id, { revision, written });
+    const [oldest] = known.size > writesKnown ? known.keys() : [];
+    if (oldest !== undefined) known.delete(oldest);
   }
 
-  /** The place of a revision. Null: it is not the present one. */
-  async function placeOf(id: string, revision: string, doing: Doing): Promise<Place | null> {
-    const known = places.get(id);
-    if (known?.revision === revision) return known;
+  /** The write that made a revision. Null: it is not the present one. */
+  async function writeOf(id: string, revision: string, doing: Doing): Promise<Written | null> {
+    const last = known.get(id);
+    if (last?.revision === revision) return last.written;
     const [document] = await cluster.get(index, { ids: [id], field: "revision" }, doing);
-    if (document?.found !== true) return null;
-    remember(id, revisionOf(document._source), document);
-    const read = places.get(id);
-    return read?.revision === revision ? read : null;
+    return document != null && revisionOf(document.source) === revision ? document.written : null;
   }
 
-  /** One write that the server may refuse. True: it is done. */
-  async function write(
-    kind: "create" | "index" | "delete",
-    { id, document, place }: { id: string; document?: string; place?: Place },
-    doing: Doing,
-  ): Promise<BulkItem | null> {
-    const condition = place && { if_seq_no: place.seqNo, if_primary_term: place.primaryTerm };
-    const action = {
-      kind,
-      target: { _id: id, ...condition },
-      ...(document === undefined ? {} : { document }),
-    };
-    const [item] = await cluster.bulk(index, [action], doing, { once: true });
-    if (item === undefined || item.status === 409) return null;
-    if (item.status === 404 && kind === "delete" && item.error === undefined) return null;
-    if (item.status >= 300) throw itemFailure(item, doing);
-    return item;
+  /** One write that the server may refuse. Null: it did. */
+  async function write(action: Action, doing: Doing): Promise<Written | null> {
+    const [done] = await cluster.bulk(index, [action], doing, { once: true });
+    if (done === undefined || done.status === 409) return null;
+    // What is to be deleted is gone; an index that is gone is an error.
+    if (done.status === 404 && done.error === undefined) return null;
+    if (done.status >= 300 || done.written === null) throw itemFailure(done.status, done.error, doing);
+    return done.written;
   }
 
   return {
     async create(row) {
       checkId(row.id, "create");
       const doing = { operation: "create", sessionId: row.id };
-      const done = await write("create", { id: row.id, document: encodeRow(row) }, doing);
-      if (done !== null) remember(row.id, row.revision, done);
-      return done !== null;
+      const written = await write({ kind: "create", id: row.id, document: encodeRow(row) }, doing);
+      if (written !== null) remember(row.id, row.revision, written);
+      return written !== null;
     },
 
     async findById(id) {
       checkId(id, "findById");
       const doing = { operation: "findById", sessionId: id };
       const [document] = await cluster.get(index, { ids: [id] }, doing);
-      if (document?.found !== true) return null;
-      const row = decodeRow(document._source, id, doing.operation);
-      remember(id, row.revision, document);
+      if (document == null) return null;
+      const row = decodeRow(document.source, id, doing.operation);
+      remember(id, row.revision, document.written);
       return row;
     },
 
@@ -92,21 +69,19 @@ export function createSessions(cluster: Cluster, index: string): SessionReposito
       checkId(row.id, "update");
       const doing = { operation: "update", sessionId: row.id };
       const document = encodeRow(row);
-      const place = await placeOf(row.id, seen, doing);
-      if (place === null) return false;
-      const done = await write("index", { id: row.id, document, place }, doing);
-      if (done !== null) remember(row.id, row.revision, done);
-      return done !== null;
+      const after = await writeOf(row.id, seen, doing);
+      if (after === null) return false;
+      const written = await write({ kind: "index", id: row.id, after, document }, doing);
+      if (written !== null) remember(row.id, row.revision, written);
+      return written !== null;
     },
 
     async delete(id, seen) {
       checkId(id, "delete");
       const doing = { operation: "delete", sessionId: id };
-      const place = await placeOf(id, seen, doing);
-      if (place === null) return false;
-      const done = await write("delete", { id, place }, doing);
-      if (done !== null) places.delete(id);
-      return done !== null;
+      const after = await writeOf(id, seen, doing);
+      if (after === null) return false;
+      return (await write({ kind: "delete", id, after }, doing)) !== null;
     },
 
     async find(filter, page) {
@@ -124,8 +99,8 @@ export function createSessions(cluster: Cluster, index: string): SessionReposito
       };
       const found = await cluster.search(index, { body }, doing);
       const items = found.slice(0, page.limit).map((document) => {
-        const row = decodeRow(document._source, document._id, doing.operation);
-        remember(row.id, row.revision, document);
+        const row = decodeRow(document.source, document.id, doing.operation);
+        remember(row.id, row.revision, document.written);
         return row;
       });
       const last = items.at(-1);
