@@ -1,5 +1,6 @@
 // OpenSearch for the tests: by Docker Compose, otherwise the server itself from Maven Central in a Java process.
-// `node scripts/servers/opensearch.mjs FOLDER PORT` runs one node in that folder for a test of its own, until it is killed.
+// `node scripts/servers/opensearch.mjs FOLDER PORT` runs one node in that folder for a test of its own, until it is killed or
+// its standard input ends.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
@@ -73,14 +74,15 @@ async function prepare() {
   return { classPath: classPathOf(folder) };
 }
 
-/** Starts one node. Answers `{ port, pid, ended, stop }`, or a sentence that says why it does not come up. */
-async function startNode(folder, port) {
+/**
+ * Starts one node, which ends when its standard input does: also when this process is killed, or, with `inherit`, whoever
+ * started this process. Answers `{ port, pid, ended, stop }`, or a sentence that says why it does not come up.
+ */
+async function startNode(folder, port, input = "pipe") {
   const prepared = await prepare();
   if (typeof prepared === "string") return prepared;
   const args = [heap, "-XX:+UseSerialGC", "-cp", prepared.classPath, "TestNode", folder, String(port)];
-  // The node ends when its standard input does: also when this process is killed.
-  const child = spawn("java", args, { stdio: ["pipe", "pipe", "pipe"] });
-  child.stdin.on("error", () => {});
+  const child = spawn("java", args, { stdio: [input, "pipe", "pipe"] });
   const ended = new Promise((resolve) => child.once("exit", resolve).once("error", resolve));
   let said = "";
   child.stderr.on("data", (chunk) => (said = `${said}${chunk}`.slice(-4000)));
@@ -100,10 +102,17 @@ async function startNode(folder, port) {
     new Promise((resolve) => (timer = setTimeout(resolve, startLimitMs, null))),
   ]);
   clearTimeout(timer);
-  if (bound !== null) return { port: bound, pid: child.pid, ended, stop };
+  if (bound !== null && (await isReady(bound))) return { port: bound, pid: child.pid, ended, stop };
   await stop();
   const why = said.split("\n").find((line) => /exception|error/i.test(line)) ?? "it said nothing";
   return `The node did not come up: ${why.trim()}.`;
+}
+
+/** Whether the indices that the node had before can be read. */
+async function isReady(port) {
+  const health = "_cluster/health?wait_for_status=yellow&timeout=60s";
+  const answer = await fetch(`http://127.0.0.1:${port}/${health}`).catch(() => undefined);
+  return answer?.ok === true;
 }
 
 async function byJava() {
@@ -129,7 +138,7 @@ export default {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [folder, port] = process.argv.slice(2);
-  const node = await startNode(folder, Number(port));
+  const node = await startNode(folder, Number(port), "inherit");
   if (typeof node === "string") {
     console.error(node);
     process.exit(1);

@@ -28,7 +28,7 @@ export async function startServer(): Promise<PrivateServer> {
 
   async function start(): Promise<void> {
     child = spawn(process.execPath, [program, folder, String(port)], {
-      stdio: ["ignore", "pipe", "inherit"],
+      stdio: ["pipe", "pipe", "inherit"],
     });
     const output = child.stdout;
     if (output === null) throw new Error("the node has no output");
