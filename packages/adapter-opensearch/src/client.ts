@@ -144,7 +144,7 @@ export function createCluster(client: OpenSearchClient): Cluster {
       return ids.map((_, at) => {
         const one = found[at];
         // Where a shard did not answer, nobody has said that the document is absent.
-        if (one?.error !== undefined) throw itemFailure(500, one.error, doing);
+        if (one?.error !== undefined) throw itemFailure(503, one.error, doing);
         if (typeof one?.found !== "boolean") throw notUnderstood(doing);
         return one.found ? documentOf(one) : null;
       });
@@ -222,7 +222,13 @@ function isFoundByIds(body: unknown): body is { docs: readonly FoundItem[] } {
 }
 
 function isFoundBySearch(body: unknown): body is { hits: { hits: readonly FoundItem[] } } {
-  return isObject(body) && "hits" in body && isObject(body.hits) && "hits" in body.hits;
+  return (
+    isObject(body) &&
+    "hits" in body &&
+    isObject(body.hits) &&
+    "hits" in body.hits &&
+    Array.isArray(body.hits.hits)
+  );
 }
 
 function isRefreshed(body: unknown): body is Refreshed {

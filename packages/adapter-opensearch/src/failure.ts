@@ -30,6 +30,8 @@ interface Failure {
   readonly reason: string;
   /** The driver's words, where the server has said nothing. */
   readonly message: string;
+  /** How often the client had sent it before. */
+  readonly attempts: number;
   readonly stack?: string | undefined;
 }
 
@@ -39,6 +41,7 @@ const noAnswer: Failure = {
   type: "",
   reason: "",
   message: "the answer is not one of OpenSearch",
+  attempts: 0,
 };
 
 /** Some errors have no status of their own. */
@@ -66,21 +69,29 @@ export function failure(cause: unknown, doing: Doing): WaymarkError {
   return isWaymarkError(cause) ? cause : toError(look(cause), doing);
 }
 
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null;
-}
+/** Their words quote the answer or the request. */
+const quoting = new Set(["DeserializationError", "SerializationError"]);
 
 function look(cause: unknown): Failure {
   if (!(cause instanceof Error)) return { ...noAnswer, name: typeof cause, message: "" };
   const { name, message, stack } = cause;
-  const meta = "meta" in cause && isObject(cause.meta) ? cause.meta : {};
-  const status = "statusCode" in meta && typeof meta.statusCode === "number" ? meta.statusCode : 0;
-  if (name !== "ResponseError") return { name, status: 0, type: "", reason: "", message, stack };
-  const body = "body" in meta && isObject(meta.body) ? meta.body : {};
-  const error = "error" in body && isObject(body.error) ? body.error : {};
-  const type = "type" in error && typeof error.type === "string" ? error.type : "";
-  const reason = "reason" in error && typeof error.reason === "string" ? error.reason : "";
-  return { name, status, type, reason, message: "", stack };
+  const meta = part(cause, "meta");
+  if (name !== "ResponseError") {
+    const attempts = Number(part(meta, "meta")["attempts"] ?? 0);
+    return { ...noAnswer, name, message: quoting.has(name) ? "" : message, attempts, stack };
+  }
+  const { type, reason } = part(part(meta, "body"), "error");
+  return {
+    ...{ ...noAnswer, name, status: Number(meta["statusCode"] ?? 0), message: "", stack },
+    type: typeof type === "string" ? type : "",
+    reason: typeof reason === "string" ? reason : "",
+  };
+}
+
+/** An object inside an object, or one that is empty. */
+function part(whole: object, name: string): { readonly [name: string]: unknown } {
+  const inside: unknown = Reflect.get(whole, name);
+  return typeof inside === "object" && inside !== null ? { ...inside } : {};
 }
 
 function toError(failure: Failure, { operation, sessionId }: Doing): WaymarkError {
@@ -105,8 +116,8 @@ function withoutContents({ name, status, type, message, stack }: Failure): Error
 /** Said by Node before anything is sent. */
 const neverSent = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|connect ETIMEDOUT/;
 
-function explain({ name, status, type, reason, message }: Failure): [StorageCode, string] {
-  if (status === 0) return explainSilence(name, message);
+function explain({ name, status, type, reason, message, attempts }: Failure): [StorageCode, string] {
+  if (status === 0) return explainSilence(name, message, attempts);
   switch (type) {
     case "index_not_found_exception":
       return ["STORAGE_FAILED", "an index is missing; call `initialize()`, or check `indices`"];
@@ -117,9 +128,9 @@ function explain({ name, status, type, reason, message }: Failure): [StorageCode
     case "strict_dynamic_mapping_exception":
     case "mapper_parsing_exception":
     case "document_parsing_exception":
-      return ["STORAGE_FAILED", "the index is not one of this version; check `indices`. Nothing was written"];
+      return ["STORAGE_FAILED", "the index is not one of this version; check `indices`"];
     case "circuit_breaking_exception":
-      return ["STORAGE_UNAVAILABLE", "OpenSearch has no memory left for this; nothing was written"];
+      return ["STORAGE_UNAVAILABLE", "OpenSearch has no memory left for this; the write was not done"];
   }
   switch (status) {
     case 401:
@@ -127,7 +138,7 @@ function explain({ name, status, type, reason, message }: Failure): [StorageCode
     case 403:
       return ["STORAGE_FAILED", "the role may not do this; grant it the right to the indices"];
     case 429:
-      return ["STORAGE_UNAVAILABLE", "OpenSearch has too much to do; nothing was written"];
+      return ["STORAGE_UNAVAILABLE", "OpenSearch has too much to do; the write was not done"];
     case 408:
     case 502:
     case 504:
@@ -142,12 +153,14 @@ function explain({ name, status, type, reason, message }: Failure): [StorageCode
   return ["STORAGE_FAILED", "OpenSearch refused the request"];
 }
 
-function explainSilence(name: string, message: string): [StorageCode, string] {
+function explainSilence(name: string, message: string, attempts: number): [StorageCode, string] {
   switch (name) {
     case "ConnectionError":
-      return neverSent.test(message)
+      if (!neverSent.test(message))
+        return ["STORAGE_UNAVAILABLE", "the connection to OpenSearch was lost; a write may have been done"];
+      return attempts === 0
         ? ["STORAGE_UNAVAILABLE", "OpenSearch could not be reached; nothing was sent"]
-        : ["STORAGE_UNAVAILABLE", "the connection to OpenSearch was lost; a write may have been done"];
+        : ["STORAGE_UNAVAILABLE", "OpenSearch could not be reached in the end; a write may have been done"];
     case "TimeoutError":
       return ["STORAGE_UNAVAILABLE", "OpenSearch did not answer in time; a write may have been done"];
     case "NoLivingConnectionsError":
@@ -163,11 +176,14 @@ function explainBlock(reason: string): [StorageCode, string] {
   if (/\/12\//.test(reason))
     return [
       "STORAGE_FULL",
-      "the index is blocked because a disk of the cluster is full; nothing was written",
+      "the index is blocked because a disk of the cluster is full; the write was not done",
     ];
   if (/SERVICE_UNAVAILABLE/.test(reason))
-    return ["STORAGE_UNAVAILABLE", "the cluster has no manager or is not recovered yet; nothing was written"];
-  return ["STORAGE_FAILED", "the index is blocked for this; remove the block. Nothing was written"];
+    return [
+      "STORAGE_UNAVAILABLE",
+      "the cluster has no manager or is not recovered yet; the write was not done",
+    ];
+  return ["STORAGE_FAILED", "the index is blocked for this; remove the block"];
 }
 
 /** For data that does not read back. */

@@ -127,9 +127,24 @@ export async function prepareIndices(cluster: Cluster, names: Names, isCreating:
     const problem = problemOf(found, indexDefinitions[kind].mappings);
     if (problem !== null) throw foreign(name, problem, doing);
   }
-  // Somebody else may have made them a moment ago: their shards take a little to start.
-  const path = `/_cluster/health${pathOf(names.sessions)},${encodeURIComponent(names.messages)}`;
-  await cluster.send({ method: "GET", path, querystring: "wait_for_status=yellow&timeout=20s" }, doing);
+  await Promise.all([served(cluster, names.sessions, doing), served(cluster, names.messages, doing)]);
+}
+
+/** For an index that somebody else is just making: its shards take a little to start, and health is yellow before. */
+const startMs = 20_000;
+const pauseMs = 50;
+
+/** Resolves when all of an index can be read. */
+async function served(cluster: Cluster, name: string, doing: Doing): Promise<void> {
+  for (const begin = Date.now(); ; await new Promise((resolve) => setTimeout(resolve, pauseMs))) {
+    try {
+      await cluster.search(name, { body: { size: 0, track_total_hits: false } }, doing);
+      return;
+    } catch (error) {
+      const isStarting = error instanceof StorageError && error.retryable && Date.now() < begin + startMs;
+      if (!isStarting) throw error;
+    }
+  }
 }
 
 async function createIndex(cluster: Cluster, name: string, definition: object, doing: Doing): Promise<void> {

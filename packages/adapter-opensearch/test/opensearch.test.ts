@@ -267,8 +267,10 @@ async function ready(): Promise<OpenSearchAdapter> {
 }
 
 describe("initialize", () => {
-  it("makes the indices once, however many begin at the same moment", async () => {
-    const adapters = numbers(8).map(() => store.connect());
+  it("makes the indices once, however many begin at the same moment, and ends when they can be read", async () => {
+    const adapters = numbers(8).map(
+      () => new OpenSearchAdapter(store.open({ maxRetries: 0 }), { indices: store.indices }),
+    );
     await Promise.all(
       adapters.map(async (adapter, at) => {
         await adapter.initialize();
@@ -532,6 +534,7 @@ describe("what stands before the cluster", () => {
     [500, "some_exception", "STORAGE_FAILED", false],
     [200, "<html>welcome</html>", "STORAGE_FAILED", false],
     [200, "{}", "STORAGE_FAILED", false],
+    [200, '{"docs": a secret', "STORAGE_FAILED", false],
   ])("may answer %i %s, which is %s", async (answer, text, code, retryable) => {
     status = answer;
     body = /^\w+_exception$/.test(text) ? error(text, "[SERVICE_UNAVAILABLE/1/x] a secret") : text;

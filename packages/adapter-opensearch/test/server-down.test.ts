@@ -21,7 +21,7 @@ function freePort(): Promise<number> {
 
 it("says that nobody is there, and nothing of what was to be stored", async () => {
   const node = `http://ann:sesame@127.0.0.1:${await freePort()}`;
-  const client = new Client({ node, maxRetries: 1 });
+  const client = new Client({ node, maxRetries: 0 });
   const adapter = new OpenSearchAdapter(client);
   const manager = new PersistenceManager({ adapter });
   const session = createSession({ id: "s", data: { text: "a secret" } });
