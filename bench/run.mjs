@@ -2,11 +2,15 @@
 import { availableParallelism } from "node:os";
 import { benchCore } from "./core.mjs";
 import { benchFile } from "./file.mjs";
+import { benchOpenSearch } from "./opensearch.mjs";
 import { benchRedis } from "./redis.mjs";
 import { benchPostgres } from "./postgres.mjs";
 import { benchSize } from "./size.mjs";
 
-const all = { size: benchSize, core: benchCore, file: benchFile, postgres: benchPostgres, redis: benchRedis };
+const all = {
+  ...{ size: benchSize, core: benchCore, file: benchFile },
+  ...{ postgres: benchPostgres, redis: benchRedis, opensearch: benchOpenSearch },
+};
 const wanted = process.argv.slice(2);
 console.log(
   `Node ${process.versions.node}, ${availableParallelism()} cores; medians with their 95 % interval`,

@@ -18,6 +18,7 @@ const names = [
   "@waymark/core/testing",
   "@waymark/adapter-memory",
   "@waymark/adapter-redis",
+  "@waymark/adapter-opensearch",
   "@waymark/adapter-postgres",
   "@waymark/adapter-testkit",
 ];

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import type { Harness } from "../src/index.js";
+import { startWorker } from "../src/process/spawn.js";
 import { runKit } from "./support/run.js";
 import { files } from "./support/stores.js";
 
@@ -51,6 +52,23 @@ describe("other processes", () => {
       expect(result?.error?.message).toMatch(message);
     }
   });
+
+  it("that has much to say before it ends is heard to the end", async () => {
+    const { address, remove } = await files.open();
+    const worker = await startWorker(withEntry("files.mjs"), address, "with whole turns");
+    try {
+      const sessions = Array.from({ length: 5000 }, (_, n) => `${n}-${"x".repeat(120)}`);
+      worker.send({ kind: "judge", sessions });
+      // Whoever is busy reads late.
+      await new Promise(setImmediate);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3000);
+      const reply = await worker.next();
+      expect(reply.kind === "judged" ? reply.seen.length : reply.kind).toBe(sessions.length);
+    } finally {
+      await worker.kill();
+      await remove();
+    }
+  }, 60_000);
 
   it("without an address is told what is missing", async () => {
     const harness = {

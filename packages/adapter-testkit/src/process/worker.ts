@@ -6,8 +6,13 @@ import { runWriter } from "../writer.js";
 import { judgeSessions, saveUntilKilled } from "./kill-worker.js";
 import type { Reply, Task, WorkerInput } from "./task.js";
 
-function send(reply: Reply): void {
-  process.send?.(reply);
+/** Resolves when the reply is on its way: what is still waiting when the channel is closed is lost. */
+function send(reply: Reply): Promise<void> {
+  return new Promise((resolve) => {
+    if (process.send === undefined) return resolve();
+    // Where nobody listens any more, nobody is to be told.
+    process.send(reply, undefined, undefined, () => resolve());
+  });
 }
 
 async function connect({ entry, address, path }: WorkerInput): Promise<PersistenceAdapter> {
@@ -29,11 +34,11 @@ function shown(adapter: PersistenceAdapter): PersistenceAdapter {
 
 async function run(adapter: PersistenceAdapter, task: Task): Promise<void> {
   if (task.kind === "write") {
-    send({ kind: "written", calls: await runWriter(createTurnClient(adapter), task.plan) });
+    await send({ kind: "written", calls: await runWriter(createTurnClient(adapter), task.plan) });
   } else {
-    send({ kind: "judged", seen: await judgeSessions(adapter, task.sessions) });
+    await send({ kind: "judged", seen: await judgeSessions(adapter, task.sessions) });
     if (task.kind === "save")
-      await saveUntilKilled(adapter, task, (session, n) => send({ kind: "saved", session, n }));
+      await saveUntilKilled(adapter, task, (session, n) => void send({ kind: "saved", session, n }));
   }
 }
 
@@ -51,10 +56,13 @@ async function main(): Promise<void> {
       )
       .finally(() => process.disconnect());
   });
-  send({ kind: "ready" });
+  await send({ kind: "ready" });
 }
 
-main().catch((error: unknown) => {
-  send({ kind: "failed", why: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+main().catch(async (error: unknown) => {
+  await send({
+    kind: "failed",
+    why: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  });
   process.disconnect();
 });
