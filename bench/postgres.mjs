@@ -81,7 +81,8 @@ const each = (works, turns) => () =>
 async function measure(pools, manager) {
   const hand = await byHand(pools[0], "s");
   const turn = byManager(manager, "s");
-  await compare(await byHand(pools[0], "warm"), byManager(manager, "warm"), 200);
+  // A process that has just started is slower: that is not what is asked here.
+  await compare(await byHand(pools[0], "warm"), byManager(manager, "warm"), 600);
   await compare(hand, turn, 2);
   let kept = row(
     "PostgreSQL against one statement by hand, from turn 10",

@@ -1,4 +1,5 @@
 import { operationWindow } from "@waymark/core/adapter";
+import { placeOf } from "./row.js";
 import type { Names } from "./schema.js";
 
 /** What a statement has to know of one commit, with the type of the parameter. */
@@ -81,7 +82,6 @@ export function moveOne({ sessions, messages }: Names, shape: Shape, historyLog:
     RETURNING s.id, s.life, s.version, s.last_sequence, s.operation_count, ${parameter("count")} AS count
   ), put AS (${insertEntries(messages, historyLog)}
     FROM moved, unnest(${arrays(entryFields, columns.length + 1)}) AS e (${entryNames})
-    ON CONFLICT DO NOTHING
   ) SELECT life, version, last_sequence, operation_count FROM moved`;
   return { text, columns };
 }
@@ -107,7 +107,6 @@ export function moveMany({ sessions, messages }: Names, shape: Shape, historyLog
   ), put AS (${insertEntries(messages, historyLog)}
     FROM unnest($${from}::integer[], ${arrays(entryFields, from + 1)}) AS e (commit, ${entryNames})
     JOIN moved ON moved.commit = e.commit
-    ON CONFLICT DO NOTHING
   ) SELECT life, version, last_sequence, operation_count, commit FROM moved`;
   return { text, columns };
 }
@@ -136,16 +135,15 @@ function clauses(shape: Shape, p: (field: Field) => string): { sets: string; gua
     : share("next") === "none"
       ? number
       : `coalesce(${p("next")}::text, ${number})`;
-  const newest = (array: string) =>
-    `CASE WHEN s.operation_count < ${operationWindow} THEN ${array} ELSE ${array}[2:] END`;
+  const place = placeOf("s.operation_count");
   const sets = [
     `revision = ${p("revision")}`,
     `updated_at = to_timestamp(${p("at")} / 1000)`,
     `last_sequence = s.last_sequence + ${p("count")}`,
     "operation_count = s.operation_count + 1",
-    `operation_ids = ${newest("s.operation_ids")} || ${p("operation")}`,
-    `operations = ${newest("s.operations")} || (${number} || ',' || ${next}
-      || ',' || s.last_sequence + 1 || ',' || s.last_sequence + ${p("count")} || ${p("operation_end")})`,
+    `operation_ids[${place}] = ${p("operation")}`,
+    `operations[${place}] = ${number} || ',' || ${next}
+      || ',' || s.last_sequence + 1 || ',' || s.last_sequence + ${p("count")} || ${p("operation_end")}`,
     ...(share("next") === "none" ? [] : [`version = s.life || '.' || ${next}`]),
   ];
   for (const [field] of fields.slice(always + 6)) {

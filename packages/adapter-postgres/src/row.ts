@@ -112,15 +112,20 @@ function toMilliseconds(seconds: number | null): number | null {
 /** Core's own part of a row as three columns: as JSON it would be most of what a turn writes. */
 interface Packed {
   readonly count: number;
-  /** The operations' ids as JSON texts, which have no U+0000. */
+  /** The operations' ids as JSON texts, which have no U+0000; the oldest gives its place to the newest. */
   readonly ids: readonly string[];
   /** What else is known of each: the numbers of both versions and of both sequences, time and digest. */
   readonly operations: readonly string[];
 }
 
+/** The place of an operation in both arrays, from 1, as SQL: `number` is how many the row had before. */
+export function placeOf(number: string): string {
+  return `${number} % ${operationWindow} + 1`;
+}
+
 /**
- * Arrays, so that a statement can look an id up, drop the oldest and append one at a cost of about a microsecond. Null where
- * there is more to keep than operations, or where they are not what core writes: the column `system` then holds the value.
+ * Arrays, so that a statement can look an id up and put one in the place of the oldest at a cost of about a microsecond. Null
+ * where there is more to keep than operations, or where they are not what core writes: `system` then holds the value.
  */
 function pack({ life, version, system }: SessionRow): Packed | null {
   if (!isRecord(system) || Object.keys(system).length !== 3 || !Array.isArray(system["pending"])) return null;
@@ -128,11 +133,12 @@ function pack({ life, version, system }: SessionRow): Packed | null {
   if (system["pending"].length > 0 || !isCount(count) || !Array.isArray(operations)) return null;
   if (operations.length !== Math.min(count, operationWindow) || numberOf(life, version) === null) return null;
   const packed = { count, ids: [] as string[], operations: [] as string[] };
-  for (const operation of operations) {
+  for (const [index, operation] of operations.entries()) {
     const text = packOperation(life, operation);
     if (text === null) return null;
-    packed.ids.push(text.id);
-    packed.operations.push(text.rest);
+    const place = (count - operations.length + index) % operationWindow;
+    packed.ids[place] = text.id;
+    packed.operations[place] = text.rest;
   }
   return packed;
 }
@@ -153,8 +159,12 @@ function packOperation(life: string, operation: Json): { id: string; rest: strin
 }
 
 function unpack(life: string, { count, ids, operations }: Packed): Json {
+  const texts = operations.map((rest, place) => `[${ids[place]},${rest}]`);
+  const oldest = count % operationWindow;
+  const inOrder =
+    texts.length < operationWindow ? texts : [...texts.slice(oldest), ...texts.slice(0, oldest)];
   const packed: [string, number, number, number, number, number, string][] = JSON.parse(
-    `[${operations.map((rest, index) => `[${ids[index]},${rest}]`).join(",")}]`,
+    `[${inOrder.join(",")}]`,
   );
   return {
     pending: [],

@@ -67,7 +67,9 @@ function indexName(table: string, purpose: string): string {
 /**
  * The statements that make what is missing. The primary key of messages is also the index by session. Ids are compared and
  * ordered by their bytes, whatever the collation of the database. A row of some two kilobytes is ordinary here, and is written
- * at each turn: compressing it would cost more than the bytes do.
+ * at each turn: compressing it would cost more than the bytes do. It is written in its page and without touching an index,
+ * as no index has a column that every turn changes (a day, and not the time, says when it was changed last); and the log of
+ * the server gets only what is between the first and the last byte that changed, so what rarely changes stands at the ends.
  */
 export function ddl({ sessions, messages, plain }: Names): string {
   const { schema } = plain;
@@ -77,27 +79,27 @@ export function ddl({ sessions, messages, plain }: Names): string {
   return `${schema === undefined ? "" : `${makeSchema}\n`}CREATE TABLE IF NOT EXISTS ${sessions} (
   id text COLLATE "C" PRIMARY KEY,
   life text COLLATE "C" NOT NULL,
-  revision text COLLATE "C" NOT NULL,
-  version text COLLATE "C" NOT NULL,
   user_id text COLLATE "C",
   agent_name text COLLATE "C",
-  status text COLLATE "C" NOT NULL,
+  created_at timestamptz NOT NULL,
   first_sequence bigint NOT NULL,
+  operation_ids text[] COLLATE "C" NOT NULL,
+  operations text[] COLLATE "C" NOT NULL,
+  operation_count integer NOT NULL,
+  revision text COLLATE "C" NOT NULL,
+  version text COLLATE "C" NOT NULL,
+  status text COLLATE "C" NOT NULL,
   last_sequence bigint NOT NULL,
   last_message_at timestamptz,
-  created_at timestamptz NOT NULL,
   updated_at timestamptz NOT NULL,
   completed_at timestamptz,
   expires_at timestamptz,
   current_route text COLLATE "C",
   current_step text COLLATE "C",
-  state jsonb NOT NULL,
   dirty boolean NOT NULL,
-  operation_count integer NOT NULL,
-  operation_ids text[] COLLATE "C" NOT NULL,
-  operations text[] COLLATE "C" NOT NULL,
-  system json,
-  updated_day date GENERATED ALWAYS AS ((updated_at AT TIME ZONE 'UTC')::date) STORED
+  updated_day date GENERATED ALWAYS AS ((updated_at AT TIME ZONE 'UTC')::date) STORED,
+  state jsonb NOT NULL,
+  system json
 ) WITH (toast_tuple_target = 4080, fillfactor = 70);
 CREATE TABLE IF NOT EXISTS ${messages} (
   session_id text COLLATE "C" NOT NULL,

@@ -53,7 +53,12 @@ export function createTurns(db: Database, names: Names, rows: Rows): Turns {
 
   async function move(commits: readonly Commit[], outcomes: Map<Commit, Outcome>): Promise<void> {
     if (commits.length === 0) return;
-    const moved = await moves.apply(commits);
+    // Messages whose key is taken, which a session's history does not explain, are left to `settle`: the common case then
+    // needs no care for them, which is a sixth of the insert.
+    const moved = await moves.apply(commits).catch((error: unknown) => {
+      if (isKeyTaken(error)) return [];
+      throw error;
+    });
     commits.forEach((commit, index) => {
       const outcome = moved[index];
       if (outcome != null) outcomes.set(commit, outcome);
@@ -153,6 +158,11 @@ export function createTurns(db: Database, names: Names, rows: Rows): Turns {
       return { row, entries };
     },
   };
+}
+
+function isKeyTaken(error: unknown): boolean {
+  const cause = isWaymarkError(error) ? error.cause : undefined;
+  return typeof cause === "object" && cause !== null && "code" in cause && cause.code === "23505";
 }
 
 function unanswered(commits: readonly Commit[], outcomes: ReadonlyMap<Commit, Outcome>): Commit[] {

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { PersistenceManager, createSession } from "@waymark/core";
-import { type Commit, createTurnStore, systemEnvironment } from "@waymark/core/adapter";
+import { type Commit, createTurnStore, operationWindow, systemEnvironment } from "@waymark/core/adapter";
 import { Client, escapeIdentifier, types } from "pg";
 import { type PostgresClient, PostgreSQLAdapter } from "../src/index.js";
 import { openSchema, url } from "./server.js";
@@ -125,6 +125,25 @@ describe("round trips", () => {
     expect(sent.length).toBe(1);
   });
 
+  it("operations come back in their order, however many there were", async () => {
+    const [id = ""] = await stored(1);
+    const adapter = store.connect();
+    for (let count = 2; count <= 40; count++) {
+      const { operation } = append(id, "");
+      await adapter.turns.commit([{ ...append(id, "x"), operation }]);
+      const row = await adapter.sessionRepository.findById(id);
+      expect(row?.system).toMatchObject({ count, operations: { length: Math.min(count, operationWindow) } });
+      expect(JSON.stringify(row?.system)).toContain(`{"id":"${operation.id}","digest":"","from":`);
+      const sequences = [...JSON.stringify(row?.system).matchAll(/"first":(\d+)/g)].map(([, n]) => Number(n));
+      expect(sequences).toEqual(sequences.map((_, index) => count - sequences.length + index + 1));
+      // A write of the row puts them where the next turn looks for the oldest.
+      if (row !== null && count % 7 === 0)
+        expect(await adapter.sessionRepository.update({ ...row, revision: newName("r") }, row.revision)).toBe(
+          true,
+        );
+    }
+  });
+
   it("many turns at once are one statement", async () => {
     const { client, sent } = counting(store.pool());
     const adapter = store.connect({ client });
@@ -153,6 +172,24 @@ describe("groups", () => {
       const loaded = await adapter.turns.load(id, { last: 10 });
       expect(loaded?.entries.map(({ content }) => content)).toEqual(index === 7 ? ["0"] : ["0", "ok"]);
     }
+  });
+
+  it("a message whose key is taken stays, and the turn and its neighbours are stored", async () => {
+    const adapter = store.connect();
+    const ids = await stored(4);
+    const [taken = ""] = ids;
+    const row = await adapter.sessionRepository.findById(taken);
+    const key = { sessionId: taken, log: row?.life ?? "", sequence: 2 };
+    const early = { ...key, userId: null, role: "user", content: "early", createdAt: 1, body: {} };
+    await adapter.messageRepository.insert([early]);
+    const outcomes = await adapter.turns.commit(ids.map((id) => append(id, "1")));
+    expect(outcomes.map(({ status }) => status)).toEqual(ids.map(() => "committed"));
+    for (const id of ids) {
+      const loaded = await adapter.turns.load(id, { last: 10 });
+      expect(loaded?.entries.map(({ content }) => content)).toEqual(["0", id === taken ? "early" : "1"]);
+    }
+    const next = await adapter.turns.commit(ids.map((id) => append(id, "2")));
+    expect(next).toMatchObject(ids.map(() => ({ status: "committed", first: 3, last: 3 })));
   });
 
   it("groups of the same sessions in any order do not deadlock", async () => {
