@@ -6,8 +6,8 @@ import { PostgreSQLAdapter } from "@waymark/adapter-postgres";
 import { Pool } from "pg";
 import { startServer } from "../scripts/servers.mjs";
 import definition from "../scripts/servers/postgres.mjs";
-import { bookingSession, exchange } from "./session.mjs";
-import { median, row } from "./stats.mjs";
+import { bookingSession, byManager, exchange } from "./session.mjs";
+import { compare, each, row } from "./stats.mjs";
 
 const tables = `
 CREATE TABLE hand_sessions (id text PRIMARY KEY, version bigint NOT NULL, user_id text, status text NOT NULL,
@@ -47,46 +47,15 @@ async function byHand(pool, id) {
   };
 }
 
-function byManager(manager, id) {
-  const session = bookingSession(id);
-  return async () => {
-    session.data.count0++;
-    await manager.saveTurn({ session, messages: exchange });
-  };
-}
-
-/** How long `after` takes in units of `before`, of some of each in turn. */
-async function compare(before, after, pairs, rounds = 5) {
-  const time = async (work) => {
-    const begin = performance.now();
-    for (let round = 0; round < rounds; round++) await work();
-    return performance.now() - begin;
-  };
-  const ratios = [];
-  for (let pair = 0; pair < pairs; pair++) {
-    const first = await time(before);
-    ratios.push((await time(after)) / first);
-  }
-  return median(ratios);
-}
-
-/** Turns of all at once, for each as many as come: nobody waits for the slowest. */
-const each = (works, turns) => () =>
-  Promise.all(
-    works.map(async (work) => {
-      for (let turn = 0; turn < turns; turn++) await work();
-    }),
-  );
-
 async function measure(pools, manager) {
   const hand = await byHand(pools[0], "s");
   const turn = byManager(manager, "s");
   // A process that has just started is slower: that is not what is asked here.
-  await compare(await byHand(pools[0], "warm"), byManager(manager, "warm"), 600);
-  await compare(hand, turn, 2);
+  await compare(await byHand(pools[0], "warm"), byManager(manager, "warm"), { pairs: 600 });
+  await compare(hand, turn, { pairs: 2 });
   let kept = row(
     "PostgreSQL against one statement by hand, from turn 10",
-    await compare(hand, turn, 200),
+    await compare(hand, turn, { pairs: 200 }),
     1.2,
   );
   const ids = Array.from({ length: 32 }, (_, index) => `c${index}`);
@@ -95,10 +64,10 @@ async function measure(pools, manager) {
     ids.map((id) => byManager(manager, id)),
     20,
   );
-  await compare(hands, turns, 5, 1);
-  kept = row("32 sessions at once", await compare(hands, turns, 40, 1), 1 / 1.6) && kept;
+  await compare(hands, turns, { pairs: 5, rounds: 1 });
+  kept = row("32 sessions at once", await compare(hands, turns, { pairs: 40, rounds: 1 }), 1 / 1.6) && kept;
   for (let done = 1010; done < 10_000; done++) await Promise.all([hand(), turn()]);
-  kept = row("one session from turn 10,000", await compare(hand, turn, 200), 1.2) && kept;
+  kept = row("one session from turn 10,000", await compare(hand, turn, { pairs: 200 }), 1.2) && kept;
   const resumeHand = async () => {
     const { rows } = await pools[0].query({ name: "resume", text: resumeText, values: ["s"] });
     if (rows[0].messages.length !== 50) throw new Error("not 50");
@@ -107,8 +76,10 @@ async function measure(pools, manager) {
     const { messages } = await manager.open("s", { last: 50 });
     if (messages.length !== 50) throw new Error("not 50");
   };
-  await compare(resumeHand, resume, 50);
-  return row("state and the last 50 messages", await compare(resumeHand, resume, 200), 1.2) && kept;
+  await compare(resumeHand, resume, { pairs: 50 });
+  return (
+    row("state and the last 50 messages", await compare(resumeHand, resume, { pairs: 200 }), 1.2) && kept
+  );
 }
 
 export async function benchPostgres() {

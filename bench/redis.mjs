@@ -6,8 +6,8 @@ import { RedisAdapter } from "@waymark/adapter-redis";
 import { Redis } from "ioredis";
 import { startServer } from "../scripts/servers.mjs";
 import definition from "../scripts/servers/redis.mjs";
-import { bookingSession, exchange } from "./session.mjs";
-import { median, row } from "./stats.mjs";
+import { bookingSession, byManager, exchange } from "./session.mjs";
+import { compare, each, row } from "./stats.mjs";
 
 const script = `
 local version = redis.call('HGET', KEYS[1], 'version') or '0'
@@ -28,29 +28,6 @@ function byHand(redis, id) {
   };
 }
 
-function byManager(manager, id) {
-  const session = bookingSession(id);
-  return async () => {
-    session.data.count0++;
-    await manager.saveTurn({ session, messages: exchange });
-  };
-}
-
-/** How long `after` takes in units of `before`, of some of each in turn. */
-async function compare(before, after, pairs, rounds) {
-  const time = async (work) => {
-    const begin = performance.now();
-    for (let round = 0; round < rounds; round++) await work();
-    return performance.now() - begin;
-  };
-  const ratios = [];
-  for (let pair = 0; pair < pairs; pair++) {
-    const first = await time(before);
-    ratios.push((await time(after)) / first);
-  }
-  return median(ratios);
-}
-
 export async function benchRedis() {
   const server = await startServer(definition);
   if (typeof server === "string") {
@@ -63,18 +40,24 @@ export async function benchRedis() {
     await clients[0].script("LOAD", script);
     const hand = byHand(clients[0], "s");
     const turn = byManager(manager, "s");
-    await compare(byHand(clients[0], "warm"), byManager(manager, "warm"), 200, 5);
-    await compare(hand, turn, 2, 5);
-    let kept = row("Redis against one script by hand, from turn 10", await compare(hand, turn, 200, 5), 1.2);
+    await compare(byHand(clients[0], "warm"), byManager(manager, "warm"), { pairs: 600 });
+    await compare(hand, turn, { pairs: 2 });
+    const early = await compare(hand, turn, { pairs: 200 });
+    let kept = row("Redis against one script by hand, from turn 10", early, 1.2);
     const ids = Array.from({ length: 32 }, (_, index) => `c${index}`);
-    const hands = ids.map((id) => byHand(clients[0], id));
-    const turns = ids.map((id) => byManager(manager, id));
-    const all = (works) => () => Promise.all(works.map((work) => work()));
-    await compare(all(hands), all(turns), 20, 5);
-    const many = await compare(all(hands), all(turns), 100, 5);
+    const hands = each(
+      ids.map((id) => byHand(clients[0], id)),
+      20,
+    );
+    const turns = each(
+      ids.map((id) => byManager(manager, id)),
+      20,
+    );
+    await compare(hands, turns, { pairs: 5, rounds: 1 });
+    const many = await compare(hands, turns, { pairs: 40, rounds: 1 });
     kept = row("32 sessions at once", many, 1 / 0.7) && kept;
-    for (let turns = 1010; turns < 10_000; turns++) await Promise.all([hand(), turn()]);
-    return row("one session from turn 10,000", await compare(hand, turn, 200, 5), 1.2) && kept;
+    for (let done = 1010; done < 10_000; done++) await Promise.all([hand(), turn()]);
+    return row("one session from turn 10,000", await compare(hand, turn, { pairs: 200 }), 1.2) && kept;
   } finally {
     await manager.close();
     for (const client of clients) client.disconnect();

@@ -19,3 +19,12 @@ export const exchange = [
   { role: "user", content: "u".repeat(200) },
   { role: "assistant", content: "a".repeat(600) },
 ];
+
+/** What is measured: a turn of a session through everything that an application uses. */
+export function byManager(manager, id) {
+  const session = bookingSession(id);
+  return async () => {
+    session.data.count0++;
+    await manager.saveTurn({ session, messages: exchange });
+  };
+}

@@ -18,3 +18,27 @@ export function row(what, measured, limit, unit = "") {
   console.log(`${kept ? "ok    " : "MISSED"} ${what}: ${text(measured)}${unit}${promise}`);
   return kept;
 }
+
+/** How long `after` takes in units of `before`: some of each in turn, so that both see the same machine. */
+export async function compare(before, after, { pairs, rounds = 5, settled = async () => {} }) {
+  const time = async (work) => {
+    const begin = performance.now();
+    for (let round = 0; round < rounds; round++) await work();
+    await settled();
+    return performance.now() - begin;
+  };
+  const ratios = [];
+  for (let pair = 0; pair < pairs; pair++) {
+    const first = await time(before);
+    ratios.push((await time(after)) / first);
+  }
+  return median(ratios);
+}
+
+/** Turns of all at once, for each as many as come: nobody waits for the slowest. */
+export const each = (works, turns) => () =>
+  Promise.all(
+    works.map(async (work) => {
+      for (let turn = 0; turn < turns; turn++) await work();
+    }),
+  );
