@@ -38,7 +38,8 @@ export type {
 export type { ChatOptions, SessionHandle } from "./session/handle.js";
 export type { AgentResponse, Usage } from "./session/response.js";
 export { completeRoute, enterRoute, enterStep, mergeCollected } from "./state/helpers.js";
-export type { InferData, Schema } from "./state/schema.js";
+export type { Migration, StoredState } from "./state/migrate.js";
+export type { FieldSchema, InferData, Schema } from "./state/schema.js";
 export {
   createSession,
   type RouteHistoryEntry,

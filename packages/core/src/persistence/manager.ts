@@ -5,7 +5,9 @@ import { checkId } from "../contract/id.js";
 import type { Message, StoredMessage } from "../contract/message.js";
 import type { SessionRow, Status } from "../contract/row.js";
 import { ValidationError, WaymarkError } from "../errors.js";
-import { validateData } from "../state/schema.js";
+import { checkFormat } from "../state/envelope.js";
+import { type SchemaVersions, schemaVersions } from "../state/migrate.js";
+import { validateState } from "../state/schema.js";
 import type { SessionState } from "../state/session.js";
 import { systemEnvironment } from "../turn/environment.js";
 import { createOwnVersions } from "../turn/own.js";
@@ -50,6 +52,7 @@ export class PersistenceManager<TData = Record<string, unknown>> {
   /** Whether the agent saves every turn by itself. */
   readonly autoSave: boolean;
   readonly #options: ManagerOptions<TData>;
+  readonly #versions: SchemaVersions;
   readonly #connection: Connection;
   #saving: Promise<Saving<TData>> | null = null;
   readonly #reading = new Set<Promise<unknown>>();
@@ -58,6 +61,8 @@ export class PersistenceManager<TData = Record<string, unknown>> {
   constructor(options: ManagerOptions<TData>) {
     checkAdapter(options.adapter);
     if (options.userId !== undefined) checkId(options.userId, "new PersistenceManager", "user id");
+    const { schemaVersion, migrations } = options;
+    this.#versions = schemaVersions(schemaVersion, migrations, "new PersistenceManager");
     this.autoSave = options.autoSave ?? true;
     this.#options = options;
     this.#connection = connect(options.adapter);
@@ -99,7 +104,11 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     return saveTurn(await this.#ready("saveTurn"), turn);
   }
 
-  /** The stored state, or null where there is certainly none. @throws `INVALID_STATE` where it does not match the schema. */
+  /**
+   * The stored state, or null where there is certainly none. One of an older schema version is migrated; the store has it
+   * until the next save. What is refused stays as it is.
+   * @throws `INVALID_STATE` where it does not match the schema, `MIGRATION_FAILED`, `STATE_TOO_NEW`
+   */
   async loadSessionState(
     id: string,
     options: { userId?: string | undefined } = {},
@@ -273,10 +282,12 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     const loaded = await saving.store.load(id, last);
     if (loaded === null || !isOwn(loaded.row, options.userId ?? saving.userId, operation)) return null;
     const { row, entries } = loaded;
-    const session = sessionOf<TData>(row);
-    if (saving.schema !== undefined)
-      await validateData(saving.schema, session.data, { operation, sessionId: id });
-    saving.known.set(session, baseOfRow(row));
+    const base = baseOfRow(row, saving.versions, operation);
+    const session = sessionOf<TData>(row, base);
+    if (saving.schema !== undefined) {
+      await validateState(saving.schema, session, { operation, sessionId: id });
+    }
+    saving.known.set(session, base);
     return { session, messages: entries.map((entry) => decodeMessage(entry, { operation, sessionId: id })) };
   }
 
@@ -296,6 +307,7 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     const isTail = before === Infinity && after === undefined;
     const found = isTail ? await store.load(id, limit) : await store.read(id, choose);
     if (found === null || !isOwn(found.row, owner, operation)) return [];
+    checkFormat(found.row.state, { operation, sessionId: id });
     const messages = found.entries.map((entry) => decodeMessage(entry, { operation, sessionId: id }));
     return order === "desc" ? messages.toReversed() : messages;
   }
@@ -327,6 +339,7 @@ export class PersistenceManager<TData = Record<string, unknown>> {
       deadlineMs: deadlineMs ?? defaultDeadlineMs,
       conflict: conflict ?? "rebase",
       schema,
+      versions: this.#versions,
       userId,
       agentName,
       known: new WeakMap(),

@@ -1,5 +1,6 @@
 import type { PersistenceAdapter } from "../contract/adapter.js";
 import type { Message } from "../contract/message.js";
+import type { Migration } from "../state/migrate.js";
 import type { FieldSchemas, Schema } from "../state/schema.js";
 import type { SessionState } from "../state/session.js";
 import type { TurnEnvironment } from "../turn/environment.js";
@@ -40,8 +41,12 @@ export interface PersistenceOptions<TData = unknown> {
 
 /** What the manager is told by the agent, or by whoever makes it. */
 export interface ManagerOptions<TData = unknown> extends PersistenceOptions<TData> {
-  /** Checks `data` field by field, before each save and after each load. */
+  /** Checks `data` and `dataByRoute` field by field, before each save and after each load. */
   readonly schema?: FieldSchemas<TData> | Schema | undefined;
+  /** Stored with each state. Raise it when what is stored has to change, and give a migration. Default: 1. */
+  readonly schemaVersion?: number | undefined;
+  /** For each version before the present one, from 1, the function that leads on to the next. */
+  readonly migrations?: Readonly<Record<number, Migration>> | undefined;
   /** Stored with the sessions that are created, for queries. */
   readonly agentName?: string | undefined;
   /** Clock, randomness and pauses. Default: the real ones. */

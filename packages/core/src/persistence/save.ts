@@ -1,10 +1,11 @@
 import { jsonEqual } from "../codec/equal.js";
 import { checkId } from "../contract/id.js";
 import type { Json } from "../contract/json.js";
+import type { SessionRow } from "../contract/row.js";
 import type { NewEntry, RowChanges } from "../contract/turns.js";
-import { ValidationError } from "../errors.js";
+import { ValidationError, isWaymarkError } from "../errors.js";
 import { encodeState } from "../state/envelope.js";
-import { validateData } from "../state/schema.js";
+import { validateState } from "../state/schema.js";
 import type { SessionState } from "../state/session.js";
 import { type Patience, checkPatience } from "../turn/patience.js";
 import { type Base, type TurnPlan, planTurn, turnDigest } from "../turn/plan.js";
@@ -60,7 +61,8 @@ export async function saveTurn<TData>(saving: Saving<TData>, input: PreparedTurn
           const { version, first, last, at, operations } = outcome;
           const createdAt = plan.base?.createdAt ?? turn.createdAt;
           saving.own.moved(id, plan.base?.version, version);
-          take(saving, session, id, turn.mine, { version, state: plan.state, operations, createdAt }, at);
+          const stored: Base = { version, state: plan.state, isMigrated: false, operations, createdAt };
+          take(saving, session, id, turn.mine, stored, at);
           return { version, first, last, replayed: false };
         } else {
           const { version, first, last } = outcome;
@@ -68,13 +70,13 @@ export async function saveTurn<TData>(saving: Saving<TData>, input: PreparedTurn
           const now = await store.load(id, 0);
           if (now !== null && now.row.life === outcome.life) {
             if (now.row.version === version) saving.own.movedOnce(id, turn.base?.version, version);
-            take(saving, session, id, turn.mine, baseOfRow(now.row), now.row.updatedAt);
+            takeIfKnown(saving, session, turn.mine, now.row, call);
           }
           return { version, first, last, replayed: true };
         }
         const theirs = await store.load(id, 0);
         if (theirs === null) throw refusalError({ status: "absent" }, call, id);
-        const stored = baseOfRow(theirs.row);
+        const stored = baseOfRow(theirs.row, saving.versions, call);
         const policy = input.conflict ?? saving.conflict;
         const merged = resolveConflict(saving, policy, {
           id,
@@ -127,8 +129,12 @@ async function snapshot<TData>(saving: Saving<TData>, input: PreparedTurn<TData>
   const known = saving.known.get(session);
   let base: Base | null = null;
   if (version !== undefined)
-    base = known?.version === version ? known : await baseOfCopy(saving, id, version);
-  const mine = encodeState(session, { operation: call, sessionId: id }, hiddenParts(base?.state));
+    base = known?.version === version ? known : await baseOfCopy(saving, id, version, call);
+  const mine = encodeState(
+    session,
+    { operation: call, sessionId: id },
+    hiddenParts(base?.state, saving.versions),
+  );
   const checked = check(saving, session, input);
   if (checked !== undefined) await checked;
   const at = environment.now();
@@ -168,10 +174,10 @@ const unchanged: RowChanges = {};
 /** @throws `INVALID_STATE` */
 function check<TData>(
   { schema }: Saving<TData>,
-  { data }: Pick<SessionState<TData>, "data">,
+  state: Pick<SessionState<TData>, "data" | "dataByRoute">,
   { id, call }: PreparedTurn<TData>,
 ): void | Promise<void> {
-  return schema === undefined ? undefined : validateData(schema, data, { operation: call, sessionId: id });
+  return schema === undefined ? undefined : validateState(schema, state, { operation: call, sessionId: id });
 }
 
 const triesRemembered = 32;
@@ -194,11 +200,34 @@ function firstTried<TData>(
 }
 
 /** For a copy of a loaded object, what it was made from is the row itself, if it still has that version. */
-async function baseOfCopy<TData>({ store }: Saving<TData>, id: string, version: string): Promise<Base> {
+async function baseOfCopy<TData>(
+  { store, versions }: Saving<TData>,
+  id: string,
+  version: string,
+  call: string,
+): Promise<Base> {
   const now = await store.load(id, 0);
   // What the copy was saved with before is not known, so neither is how far a retry reaches back.
-  if (now?.row.version === version) return { ...baseOfRow(now.row), operations: null };
-  return { version, state: null, operations: null, createdAt: null };
+  if (now?.row.version === version) return { ...baseOfRow(now.row, versions, call), operations: null };
+  return { version, state: null, isMigrated: false, operations: null, createdAt: null };
+}
+
+/**
+ * After a replay. Where a newer version of the application has gone on from the turn, the turn is stored all the same: the
+ * object then keeps its old version, and its next save is refused.
+ */
+function takeIfKnown<TData>(
+  saving: Saving<TData>,
+  session: SessionState<TData>,
+  mine: Json,
+  row: SessionRow,
+  call: string,
+): void {
+  try {
+    take(saving, session, row.id, mine, baseOfRow(row, saving.versions, call), row.updatedAt);
+  } catch (error) {
+    if (!isWaymarkError(error) || error.code !== "STATE_TOO_NEW") throw error;
+  }
 }
 
 /** Makes the object what its new version says, and remembers what the store holds for it. */

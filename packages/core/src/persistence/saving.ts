@@ -1,6 +1,7 @@
 import type { Json } from "../contract/json.js";
 import type { SessionRow } from "../contract/row.js";
-import { type StateExtras, decodeState } from "../state/envelope.js";
+import { type StateExtras, checkFormat, decodeState } from "../state/envelope.js";
+import { type SchemaVersions, migrateState } from "../state/migrate.js";
 import type { Schema } from "../state/schema.js";
 import type { SessionState } from "../state/session.js";
 import { isCount, isVisibleRanges } from "../state/shape.js";
@@ -20,6 +21,7 @@ export interface Saving<TData> {
   readonly deadlineMs: number;
   readonly conflict: ConflictPolicy<TData>;
   readonly schema: Schema | undefined;
+  readonly versions: SchemaVersions;
   readonly userId: string | undefined;
   readonly agentName: string | undefined;
   /** What the store is known to hold for a state object that was loaded or saved here; forgotten with the object. */
@@ -34,29 +36,36 @@ export function partsOf<TData>(state: Json, sessionId: string): Omit<SessionStat
   return decodeState<TData>(state, { operation: "load", sessionId }).state;
 }
 
-/** The state of a row. @throws `STORAGE_DAMAGED` */
-export function sessionOf<TData>(row: SessionRow): SessionState<TData> {
-  const { metadata, ...parts } = partsOf<TData>(row.state, row.id);
+/** The state of a row, from what a state that is read from it is based on. @throws `STORAGE_DAMAGED` */
+export function sessionOf<TData>(row: SessionRow, base: Base): SessionState<TData> {
+  const { metadata, ...parts } = partsOf<TData>(base.state, row.id);
   const times = { createdAt: new Date(row.createdAt), updatedAt: new Date(row.updatedAt) };
   return { id: row.id, ...parts, metadata: { ...metadata, ...times }, version: row.version };
 }
 
-/** A row, as what a state that is read from it is based on. */
-export function baseOfRow(row: SessionRow): Base {
+/**
+ * A row, as what a state that is read from it is based on. Every stored state comes in here, whether it is loaded or merged
+ * with. @throws `STATE_TOO_NEW`, `MIGRATION_FAILED`, `STORAGE_DAMAGED`
+ */
+export function baseOfRow(row: SessionRow, versions: SchemaVersions, operation: string): Base {
+  const context = { operation, sessionId: row.id };
+  checkFormat(row.state, context);
+  const state = migrateState(row.state, versions, context);
   return {
     version: row.version,
-    state: row.state,
+    state,
+    isMigrated: state !== row.state,
     operations: systemOf(row).count,
     createdAt: row.createdAt,
   };
 }
 
 /** What core keeps in a stored state for itself: an application's object does not show it. */
-export function hiddenParts(state: Json | undefined): StateExtras {
-  if (!isObject(state)) return {};
-  const { historyBefore, visible } = state;
+export function hiddenParts(state: Json | undefined, { version }: SchemaVersions): StateExtras {
+  const { historyBefore, visible }: { readonly [key: string]: Json } = isObject(state) ? state : {};
   return {
     historyBefore: isCount(historyBefore) ? historyBefore : undefined,
     visible: isVisibleRanges(visible) ? visible : undefined,
+    schemaVersion: version,
   };
 }
