@@ -25,7 +25,11 @@ export {
   type ErrorDetails,
   type ValidationIssue,
 } from "./errors.js";
-export { PersistenceManager, type MessageInput, type MessageQuery } from "./persistence/manager.js";
+export type { MessageList, MessageQuery } from "./persistence/history.js";
+export type { SessionStatus } from "./persistence/lifecycle.js";
+export type { List } from "./persistence/list.js";
+export { PersistenceManager, type MessageInput } from "./persistence/manager.js";
+export type { SessionInfo, SessionQuery } from "./persistence/queries.js";
 export type {
   ConflictPolicy,
   ManagerOptions,

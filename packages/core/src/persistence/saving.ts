@@ -25,11 +25,14 @@ export interface Saving<TData> {
   readonly userId: string | undefined;
   readonly agentName: string | undefined;
   /** What the store is known to hold for a state object that was loaded or saved here; forgotten with the object. */
-  readonly known: WeakMap<SessionState<TData>, Base>;
+  readonly known: WeakMap<object, Base>;
   /** Operation ids that a state object was saved with, each with how many operations the session had had before. */
-  readonly tried: WeakMap<SessionState<TData>, Map<string, number | null>>;
+  readonly tried: WeakMap<object, Map<string, number | null>>;
   readonly own: OwnVersions;
 }
+
+/** What reading needs of it. */
+export type Reading = Omit<Saving<unknown>, "conflict">;
 
 /** The parts of a stored state, as an application holds them. @throws `STORAGE_DAMAGED` */
 export function partsOf<TData>(state: Json, sessionId: string): Omit<SessionState<TData>, "id" | "version"> {

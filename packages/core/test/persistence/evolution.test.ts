@@ -1,12 +1,8 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, describe, expect, it } from "@jest/globals";
+import { describe, expect, it } from "@jest/globals";
 import { z } from "zod";
 import type { PersistenceAdapter } from "../../src/contract/adapter.js";
 import type { Json } from "../../src/contract/json.js";
-import { ValidationError, WaymarkError } from "../../src/errors.js";
-import { FileAdapter } from "../../src/file/index.js";
+import { ValidationError } from "../../src/errors.js";
 import { PersistenceManager } from "../../src/persistence/manager.js";
 import type { ConflictPolicy, ManagerOptions } from "../../src/persistence/options.js";
 import type { Migration } from "../../src/state/migrate.js";
@@ -14,15 +10,9 @@ import { createSession } from "../../src/state/session.js";
 import { scriptedModel } from "../../src/testing.js";
 import { Agent } from "../../src/agent/agent.js";
 import { mapAdapter } from "../support/map-adapter.js";
+import { eachStore, refusal } from "../support/stores.js";
 
-const folder = mkdtempSync(join(tmpdir(), "waymark-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-let count = 0;
-const stores: readonly (readonly [name: string, open: () => PersistenceAdapter])[] = [
-  ["two repositories", () => mapAdapter()],
-  ["files", () => new FileAdapter({ directory: join(folder, String(count++)) })],
-];
+const stores = eachStore();
 
 type Data = Record<string, unknown>;
 const manager = (adapter: PersistenceAdapter, options: Partial<ManagerOptions<Data>> = {}) =>
@@ -57,15 +47,6 @@ async function older(
 }
 
 const rowOf = (adapter: PersistenceAdapter, id: string) => adapter.sessionRepository.findById(id);
-
-async function refusal(work: Promise<unknown>): Promise<WaymarkError> {
-  const error: unknown = await work.then(
-    () => null,
-    (thrown: unknown) => thrown,
-  );
-  if (error instanceof WaymarkError) return error;
-  throw error ?? new Error("was not refused");
-}
 
 describe.each(stores)("older state on %s", (_name, open) => {
   it("is migrated when it is read, step by step, and stored by the next save", async () => {
