@@ -12,7 +12,7 @@ export type { Branch, Condition, FieldName, Route, RouteContext, Step } from "./
 export { TurnNotSavedError, type SaveOptions } from "./agent/turn-not-saved.js";
 export type { PersistenceAdapter } from "./contract/adapter.js";
 export type { Message, Role, StoredMessage, ToolCall } from "./contract/message.js";
-export type { Status } from "./contract/row.js";
+export type { SessionStatus, Status } from "./contract/row.js";
 export {
   CapabilityError,
   SessionConflictError,
@@ -26,7 +26,16 @@ export {
   type ValidationIssue,
 } from "./errors.js";
 export type { MessageList, MessageQuery } from "./persistence/history.js";
-export type { SessionStatus } from "./persistence/lifecycle.js";
+export type {
+  ErrorEvent,
+  HookEvent,
+  LoadedEvent,
+  PersistenceHooks,
+  SaveEvent,
+  SlowEvent,
+  ValidateEvent,
+  ValidationResult,
+} from "./persistence/hooks.js";
 export type { List } from "./persistence/list.js";
 export { PersistenceManager, type MessageInput } from "./persistence/manager.js";
 export type { SessionInfo, SessionQuery } from "./persistence/queries.js";

@@ -139,6 +139,10 @@ const provocations: Record<RaisedHere, () => Promise<unknown>> = {
     };
     return new PersistenceManager({ adapter, schemaVersion: 2, migrations }).loadSessionState("s");
   },
+  HOOK_FAILED: async () => {
+    const beforeDelete = () => Promise.reject(new Error(secret));
+    return new PersistenceManager({ adapter: mapAdapter(), hooks: { beforeDelete } }).deleteSession("s");
+  },
   CAPABILITY_MISSING: async () => new UnsupportedFileAdapter(),
   CLOSED: async () => {
     const { manager } = await saved();

@@ -1,5 +1,5 @@
 import { checkId } from "../contract/id.js";
-import type { Status } from "../contract/row.js";
+import type { SessionStatus } from "../contract/row.js";
 import { isPlainObject } from "../codec/kind.js";
 import { mergeCollected } from "../state/helpers.js";
 import type { SessionState } from "../state/session.js";
@@ -9,9 +9,6 @@ import { openSession } from "./open.js";
 import type { WriteOptions } from "./options.js";
 import { prepareTurn, saveTurn } from "./save.js";
 import type { Saving } from "./saving.js";
-
-/** A status that an application sees and sets. */
-export type SessionStatus = Exclude<Status, "deleting">;
 
 const statuses: readonly unknown[] = ["active", "completed", "abandoned"] satisfies readonly SessionStatus[];
 
@@ -67,23 +64,24 @@ export async function updateCollected<TData>(
   saving: Saving<TData>,
   id: string,
   patch: Partial<TData>,
-  options: WriteOptions,
+  options: WriteOptions & { readonly ticket: number },
   operation: string,
 ): Promise<SessionState<TData>> {
   const opened = await openSession(saving, id, { last: 0, userId: options.userId }, operation);
   if (opened === null) throw refusalError({ status: "absent" }, operation, id);
   const { session } = opened;
   mergeCollected(session, patch);
+  const { ticket, ...write } = options;
   const turn = prepareTurn(
     {
-      ...options,
+      ...write,
       session,
       conflict: ({ theirs }) => {
         mergeCollected(theirs, patch);
         return theirs;
       },
     },
-    { userId: saving.userId, now: saving.environment.now() },
+    { userId: saving.userId, now: saving.environment.now(), ticket },
     operation,
   );
   await saveTurn(saving, turn);

@@ -3,6 +3,7 @@
 import type { PersistenceAdapter } from "../contract/adapter.js";
 import { checkId } from "../contract/id.js";
 import type { Message, StoredMessage } from "../contract/message.js";
+import type { SessionStatus } from "../contract/row.js";
 import { ValidationError, WaymarkError } from "../errors.js";
 import { type SchemaVersions, schemaVersions } from "../state/migrate.js";
 import type { SessionState } from "../state/session.js";
@@ -11,15 +12,19 @@ import { createOwnVersions } from "../turn/own.js";
 import { createTurnStore } from "../turn/store.js";
 import { appendMessages, prepareMessages } from "./append.js";
 import { invalid } from "./check.js";
+import { type Around, createAround } from "./around.js";
 import { type Connection, connect } from "./connection.js";
+import { createHookRunner } from "./hook-runner.js";
+import { checkHooks } from "./hooks.js";
 import { type MessageList, type MessageQuery, readMessages } from "./history.js";
-import { type SessionStatus, copyOf, removeSession, updateCollected, updateStatus } from "./lifecycle.js";
+import { copyOf, removeSession, updateCollected, updateStatus } from "./lifecycle.js";
 import type { List } from "./list.js";
 import { type Opened, openSession } from "./open.js";
 import type { ManagerOptions, SavedTurn, TurnInput, WriteOptions } from "./options.js";
 import { type SessionInfo, type SessionQuery, findActive, findByUser, findSession } from "./queries.js";
 import { prepareTurn, saveTurn } from "./save.js";
 import type { Saving } from "./saving.js";
+import { type Watch, createWatch } from "./watch.js";
 
 /** A message for a session that exists. */
 export interface MessageInput extends Message, WriteOptions {
@@ -42,6 +47,9 @@ export class PersistenceManager<TData = Record<string, unknown>> {
   readonly #connection: Connection;
   #saving: Promise<Saving<TData>> | null = null;
   readonly #calls = new Set<Promise<unknown>>();
+  readonly #around: Around<TData>;
+  readonly #watch: Watch | undefined;
+  #lastTicket = 0;
   #isClosed = false;
 
   constructor(options: ManagerOptions<TData>) {
@@ -51,6 +59,13 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     this.#versions = schemaVersions(schemaVersion, migrations, "new PersistenceManager");
     this.autoSave = options.autoSave ?? true;
     this.#options = options;
+    const { hooks = {}, slowMs, deadlineMs = defaultDeadlineMs, environment = systemEnvironment } = options;
+    checkHooks(hooks);
+    this.#around = createAround(
+      hooks,
+      createHookRunner(deadlineMs, () => this.#lastTicket),
+    );
+    this.#watch = createWatch(hooks, slowMs, environment);
     this.#connection = connect(options.adapter);
   }
 
@@ -59,18 +74,21 @@ export class PersistenceManager<TData = Record<string, unknown>> {
    * state was read with, which every load and save writes into the object.
    * @param id must be the state's own id; a state without one gets it.
    */
-  async saveSessionState(
+  saveSessionState(
     id: string,
     session: SessionState<TData>,
     options: Omit<TurnInput<TData>, "session" | "messages"> = {},
   ): Promise<SessionState<TData>> {
-    return this.#call("saveSessionState", async (ready, call) => {
-      checkId(id, call);
+    return this.#call("saveSessionState", id, async ({ ready, operation, ticket }) => {
+      checkId(id, operation);
       if (session.id !== undefined && session.id !== id)
-        throw invalid(call, "the state belongs to another session id", id);
+        throw invalid(operation, "the state belongs to another session id", id);
       session.id = id;
-      const turn = prepareTurn({ ...options, session }, this.#context(), call);
-      await saveTurn(await ready(), turn);
+      const turn = prepareTurn({ ...options, session }, { ...this.#context(), ticket }, operation);
+      const event = { session, messages: [] };
+      await this.#around.save({ operation, sessionId: id, ticket }, event, async () =>
+        saveTurn(await ready(), turn),
+      );
       return session;
     });
   }
@@ -79,10 +97,13 @@ export class PersistenceManager<TData = Record<string, unknown>> {
    * Stores one exchange: the state, if it changed, and its messages, all or none. Writes the new version into
    * `input.session`. A retry with the same `operationId` is harmless.
    */
-  async saveTurn(input: TurnInput<TData>): Promise<SavedTurn> {
-    return this.#call("saveTurn", async (ready, call) => {
-      const turn = prepareTurn(input, this.#context(), call);
-      return saveTurn(await ready(), turn);
+  saveTurn(input: TurnInput<TData>): Promise<SavedTurn> {
+    return this.#call("saveTurn", input?.session?.id, async ({ ready, operation, ticket }) => {
+      const turn = prepareTurn(input, { ...this.#context(), ticket }, operation);
+      const event = { session: input.session, messages: input.messages ?? [] };
+      return this.#around.save({ operation, sessionId: turn.id, ticket }, event, async () =>
+        saveTurn(await ready(), turn),
+      );
     });
   }
 
@@ -97,51 +118,42 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     id: string,
     options: { userId?: string | undefined } = {},
   ): Promise<SessionState<T> | null> {
-    return this.#call("loadSessionState", async (ready, call) => {
-      const opened = await openSession<T>(await ready(), id, { ...options, last: 0 }, call);
-      return opened?.session ?? null;
-    });
+    const opened = await this.#open<T>(id, { ...options, last: 0 }, "loadSessionState");
+    return opened?.session ?? null;
   }
 
   /** State and last messages in one trip. @param options.last how many, 0 to 1,000; default 100. */
-  async open(
+  open(
     id: string,
     options: { last?: number | undefined; userId?: string | undefined } = {},
   ): Promise<Opened<TData> | null> {
-    return this.#call("open", async (ready, call) => openSession<TData>(await ready(), id, options, call));
+    return this.#open<TData>(id, options, "open");
   }
 
   /** The last messages, oldest first, as an agent takes them for `history`. @param options.limit 1 to 1,000; default 100. */
-  async loadSessionHistory(
+  loadSessionHistory(
     id: string,
     options: { limit?: number | undefined; userId?: string | undefined } = {},
   ): Promise<MessageList> {
-    return this.#call("loadSessionHistory", async (ready, call) =>
-      readMessages(await ready(), id, options, call),
-    );
+    return this.#read(id, options, "loadSessionHistory");
   }
 
   /** A page of messages, by default the last; none for a session that does not exist. */
-  async findMessagesBySessionId(id: string, query: MessageQuery = {}): Promise<MessageList> {
-    return this.#call("findMessagesBySessionId", async (ready, call) =>
-      readMessages(await ready(), id, query, call),
-    );
+  findMessagesBySessionId(id: string, query: MessageQuery = {}): Promise<MessageList> {
+    return this.#read(id, query, "findMessagesBySessionId");
   }
 
   /** What is known of a session besides its state; null where there is none. */
-  async findSessionById(
-    id: string,
-    options: { userId?: string | undefined } = {},
-  ): Promise<SessionInfo | null> {
-    return this.#call("findSessionById", async (ready, call) =>
-      findSession(await ready(), id, options, call),
+  findSessionById(id: string, options: { userId?: string | undefined } = {}): Promise<SessionInfo | null> {
+    return this.#call("findSessionById", id, async ({ ready, operation }) =>
+      findSession(await ready(), id, options, operation),
     );
   }
 
   /** The newest active session of a user, by when it was created; null where there is none. */
-  async findActiveSessionByUserId(userId: string): Promise<SessionInfo | null> {
-    return this.#call("findActiveSessionByUserId", async (ready, call) =>
-      findActive(await ready(), userId, call),
+  findActiveSessionByUserId(userId: string): Promise<SessionInfo | null> {
+    return this.#call("findActiveSessionByUserId", undefined, async ({ ready, operation }) =>
+      findActive(await ready(), userId, operation),
     );
   }
 
@@ -149,9 +161,9 @@ export class PersistenceManager<TData = Record<string, unknown>> {
    * A page of a user's sessions, the newest created first. `next` is the `cursor` of the following page, null on the last.
    * @throws `INVALID_ARGUMENT` for a limit out of range, or a cursor that no page gave.
    */
-  async findSessionsByUserId(userId: string, query: SessionQuery = {}): Promise<List<SessionInfo>> {
-    return this.#call("findSessionsByUserId", async (ready, call) =>
-      findByUser(await ready(), userId, query, call),
+  findSessionsByUserId(userId: string, query: SessionQuery = {}): Promise<List<SessionInfo>> {
+    return this.#call("findSessionsByUserId", undefined, async ({ ready, operation }) =>
+      findByUser(await ready(), userId, query, operation),
     );
   }
 
@@ -181,39 +193,46 @@ export class PersistenceManager<TData = Record<string, unknown>> {
    * Completes, abandons or reactivates a session. The version does not move.
    * @param at when it was completed; default: now. @returns whether the session was there.
    */
-  async updateSessionStatus(
+  updateSessionStatus(
     id: string,
     status: SessionStatus,
     at?: Date,
     options: { userId?: string | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<boolean> {
-    return this.#call("updateSessionStatus", async (ready, call) =>
-      updateStatus(await ready(), id, { status, at }, options, call),
-    );
+    return this.#call("updateSessionStatus", id, async ({ ready, operation, ticket }) => {
+      const event = { messages: [], status };
+      return this.#around.save({ operation, sessionId: id, ticket }, event, async () =>
+        updateStatus(await ready(), id, { status, at }, options, operation),
+      );
+    });
   }
 
   /**
    * Merges fields into what a session has collected, for its current route too, key by key: null is stored, `undefined`
    * removes. What others change meanwhile is kept. @returns the state that is stored now. @throws `SESSION_NOT_FOUND`
    */
-  async updateCollectedData(
+  updateCollectedData(
     id: string,
     patch: Partial<TData>,
     options: WriteOptions = {},
   ): Promise<SessionState<TData>> {
-    return this.#call("updateCollectedData", async (ready, call) => {
-      const fields = copyOf(patch, call);
-      return updateCollected(await ready(), id, fields, options, call);
+    return this.#call("updateCollectedData", id, async ({ ready, operation, ticket }) => {
+      const fields = copyOf(patch, operation);
+      return this.#around.save({ operation, sessionId: id, ticket }, { messages: [] }, async () =>
+        updateCollected(await ready(), id, fields, { ...options, ticket }, operation),
+      );
     });
   }
 
   /** Removes a session with all its messages. @returns whether it was there. */
-  async deleteSession(
+  deleteSession(
     id: string,
     options: { userId?: string | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<boolean> {
-    return this.#call("deleteSession", async (ready, call) =>
-      removeSession(await ready(), id, options, call),
+    return this.#call("deleteSession", id, async ({ ready, operation, ticket }) =>
+      this.#around.delete({ operation, sessionId: id, ticket }, async () =>
+        removeSession(await ready(), id, options, operation),
+      ),
     );
   }
 
@@ -241,33 +260,59 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     await this.close();
   }
 
-  /**
-   * What every call goes through. `work` begins at once, so that it takes what it was given as it is now.
-   */
+  #open<T>(
+    id: string,
+    options: { last?: number | undefined; userId?: string | undefined },
+    name: string,
+  ): Promise<Opened<T> | null> {
+    return this.#call(name, id, async ({ ready, operation, ticket }) => {
+      // Hooks see what a session of this manager is, the caller what he says that it is.
+      const read = async () => openSession<T & TData>(await ready(), id, options, operation);
+      return this.#around.load({ operation, sessionId: id, ticket }, read, (opened) => opened);
+    });
+  }
+
+  #read(id: string, query: MessageQuery, name: string): Promise<MessageList> {
+    return this.#call(name, id, async ({ ready, operation, ticket }) => {
+      const read = async () => readMessages(await ready(), id, query, operation);
+      return this.#around.load({ operation, sessionId: id, ticket }, read, (messages) => ({ messages }));
+    });
+  }
+
+  #append(
+    messages: readonly (Message & { readonly sessionId: string })[],
+    options: WriteOptions,
+    name: string,
+  ): Promise<StoredMessage[]> {
+    return this.#call(name, messages?.[0]?.sessionId, async ({ ready, operation, ticket }) => {
+      const prepared = prepareMessages(messages, options, this.#context(), operation);
+      return this.#around.save({ operation, sessionId: prepared.id, ticket }, { messages }, async () =>
+        appendMessages(await ready(), prepared),
+      );
+    });
+  }
+
+  /** What every call goes through. `work` begins at once, so that it takes what it was given as it is now. */
   async #call<T>(
     operation: string,
-    work: (ready: () => Promise<Saving<TData>>, operation: string) => Promise<T>,
+    sessionId: string | undefined,
+    work: (call: Call<TData>) => Promise<T>,
   ): Promise<T> {
     if (this.#isClosed)
       throw new WaymarkError("CLOSED", `${operation}: the persistence manager was closed`, { operation });
-    const result = work(() => this.#ready(), operation);
+    const ready = () => this.#ready();
+    const began = this.#watch?.now();
+    const result = work({ operation, ready, ticket: ++this.#lastTicket });
     this.#calls.add(result);
     try {
       return await result;
+    } catch (error) {
+      this.#watch?.failed({ operation, sessionId, error });
+      throw error;
     } finally {
       this.#calls.delete(result);
+      if (began !== undefined) this.#watch?.ended({ operation, sessionId }, began);
     }
-  }
-
-  async #append(
-    messages: readonly (Message & { readonly sessionId: string })[],
-    options: WriteOptions,
-    operation: string,
-  ): Promise<StoredMessage[]> {
-    return this.#call(operation, async (ready, call) => {
-      const prepared = prepareMessages(messages, options, this.#context(), call);
-      return appendMessages(await ready(), prepared);
-    });
   }
 
   #context(): { readonly userId: string | undefined; readonly now: number } {
@@ -275,7 +320,7 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     return { userId, now: environment.now() };
   }
 
-  async #ready(): Promise<Saving<TData>> {
+  #ready(): Promise<Saving<TData>> {
     this.#saving ??= this.#start().catch((error: unknown) => {
       this.#saving = null;
       throw error;
@@ -300,8 +345,17 @@ export class PersistenceManager<TData = Record<string, unknown>> {
       known: new WeakMap(),
       tried: new WeakMap(),
       own: createOwnVersions(),
+      validate: this.#around.validate,
     };
   }
+}
+
+/** One call, as the code that does its work sees it. */
+interface Call<TData> {
+  readonly operation: string;
+  readonly ticket: number;
+  /** Connects, if nothing has yet. */
+  ready(): Promise<Saving<TData>>;
 }
 
 function checkAdapter(adapter: PersistenceAdapter): void {

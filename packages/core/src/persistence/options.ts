@@ -4,6 +4,7 @@ import type { Migration } from "../state/migrate.js";
 import type { FieldSchemas, Schema } from "../state/schema.js";
 import type { SessionState } from "../state/session.js";
 import type { TurnEnvironment } from "../turn/environment.js";
+import type { PersistenceHooks } from "./hooks.js";
 
 /**
  * What to do when somebody else changed the session since this state was read.
@@ -33,7 +34,11 @@ export interface PersistenceOptions<TData = unknown> {
   readonly userId?: string | undefined;
   /** Default: `rebase`. */
   readonly conflict?: ConflictPolicy<TData> | undefined;
-  /** How long one call goes on trying among other writers, in milliseconds. Default: 10,000. */
+  /** Functions that are called around saves, loads and deletes, and told of errors and slow calls. */
+  readonly hooks?: PersistenceHooks<TData> | undefined;
+  /** How long a call may take before `onSlow` is told, in milliseconds. Default: 1,000. */
+  readonly slowMs?: number | undefined;
+  /** How long one call goes on trying among other writers, and how long a hook may take, in milliseconds. Default: 10,000. */
   readonly deadlineMs?: number | undefined;
   /** Told of work that goes on after a call has answered, for hosts that stop a process when it has answered. */
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;

@@ -1,8 +1,8 @@
 import { checkId } from "../contract/id.js";
-import type { Filter, SessionRow } from "../contract/row.js";
+import type { Filter, SessionRow, SessionStatus } from "../contract/row.js";
 import { visibleRanges } from "../turn/visible.js";
 import { checkCount, checkDate, invalid, isOwn, ownerOf } from "./check.js";
-import { type SessionStatus, checkStatus } from "./lifecycle.js";
+import { checkStatus } from "./lifecycle.js";
 import { type List, listOf } from "./list.js";
 import type { Reading } from "./saving.js";
 

@@ -22,12 +22,13 @@ export interface PreparedTurn<TData> extends Omit<TurnInput<TData>, "messages" |
   readonly owner: string | undefined;
   readonly messages: readonly NewEntry[];
   readonly call: string;
+  readonly ticket: number;
 }
 
 /** Checks a call and takes what it was given. @throws `INVALID_ARGUMENT`, `INVALID_ID`, `INVALID_STATE`, `INVALID_VALUE` */
 export function prepareTurn<TData>(
   input: TurnInput<TData>,
-  options: { readonly userId: string | undefined; readonly now: number },
+  options: { readonly userId: string | undefined; readonly now: number; readonly ticket: number },
   call: string,
 ): PreparedTurn<TData> {
   const { session, messages = [], userId, operationId, firstTry, conflict, reopen, signal } = input;
@@ -37,7 +38,20 @@ export function prepareTurn<TData>(
   if (owner !== undefined) checkId(owner, call, "user id");
   const context = { operation: call, sessionId: id, userId: owner ?? null, now: options.now };
   const encoded = encodeMessages(messages, context);
-  return { session, operationId, firstTry, conflict, reopen, signal, id, owner, call, messages: encoded };
+  const { ticket } = options;
+  return {
+    session,
+    operationId,
+    firstTry,
+    conflict,
+    reopen,
+    signal,
+    id,
+    owner,
+    call,
+    ticket,
+    messages: encoded,
+  };
 }
 
 /**
@@ -52,7 +66,7 @@ export async function saveTurn<TData>(saving: Saving<TData>, input: PreparedTurn
     id,
     async (commitNow) => {
       const turn = await snapshot(saving, input);
-      let plan = turn.plan(turn.base, turn.mine);
+      let plan = turn.plan(turn.base, turn.checked);
       for (let retry = 1; ; retry++) {
         const outcome = await commitNow(plan.commit, patience, plan.base?.operations);
         if (!isStored(outcome)) {
@@ -82,11 +96,10 @@ export async function saveTurn<TData>(saving: Saving<TData>, input: PreparedTurn
           id,
           call,
           base: turn.base,
-          mine: turn.mine,
+          mine: turn.checked,
           stored,
         });
-        await check(saving, partsOf<TData>(merged, id), input);
-        plan = turn.plan(stored, merged);
+        plan = turn.plan(stored, await checkedState(saving, merged, partsOf<TData>(merged, id), input));
         checkPatience(patience, environment.now(), id);
         await environment.pause(retry);
       }
@@ -117,6 +130,8 @@ function checkSession<TData>(session: SessionState<TData>, operation: string): s
 interface Snapshot {
   readonly base: Base | null;
   readonly mine: Json;
+  /** The same after validation, which may change it. */
+  readonly checked: Json;
   readonly createdAt: number;
   plan(base: Base | null, state: Json): TurnPlan;
 }
@@ -135,8 +150,8 @@ async function snapshot<TData>(saving: Saving<TData>, input: PreparedTurn<TData>
     { operation: call, sessionId: id },
     hiddenParts(base?.state, saving.versions),
   );
-  const checked = check(saving, session, input);
-  if (checked !== undefined) await checked;
+  const isChecked = saving.validate !== undefined || saving.schema !== undefined;
+  const checked = isChecked ? await checkedState(saving, mine, session, input) : mine;
   const at = environment.now();
   const createdAt = session.metadata?.createdAt?.getTime() ?? at;
   // Nobody else knows an id that is made here, so nobody can send it again with other contents.
@@ -149,6 +164,7 @@ async function snapshot<TData>(saving: Saving<TData>, input: PreparedTurn<TData>
   return {
     base,
     mine,
+    checked,
     createdAt,
     plan: (base, state) =>
       planTurn({
@@ -171,13 +187,27 @@ async function snapshot<TData>(saving: Saving<TData>, input: PreparedTurn<TData>
 
 const unchanged: RowChanges = {};
 
-/** @throws `INVALID_STATE` */
-function check<TData>(
-  { schema }: Saving<TData>,
-  state: Pick<SessionState<TData>, "data" | "dataByRoute">,
-  { id, call }: PreparedTurn<TData>,
-): void | Promise<void> {
-  return schema === undefined ? undefined : validateState(schema, state, { operation: call, sessionId: id });
+/** A state after the application's own validation, and valid by the schema. @throws `INVALID_STATE`, `HOOK_FAILED` */
+async function checkedState<TData>(
+  { schema, validate, versions }: Saving<TData>,
+  state: Json,
+  parts: Pick<SessionState<TData>, "data" | "dataByRoute">,
+  { id, call, ticket }: PreparedTurn<TData>,
+): Promise<Json> {
+  const context = { operation: call, sessionId: id };
+  if (validate === undefined) {
+    if (schema !== undefined) await validateState(schema, parts, context);
+    return state;
+  }
+  const session: SessionState<TData> = { id, ...partsOf<TData>(state, id) };
+  const issues = (await validate(session, { ...context, ticket })) ?? [];
+  if (issues.length > 0) {
+    const places = issues.map(({ path }) => path.join(".")).join(", ");
+    const message = `${call}: the state was refused in ${places}; see \`issues\`. Nothing was written`;
+    throw new ValidationError("INVALID_STATE", message, { ...context, issues });
+  }
+  if (schema !== undefined) await validateState(schema, session, context);
+  return encodeState(session, context, hiddenParts(state, versions));
 }
 
 const triesRemembered = 32;

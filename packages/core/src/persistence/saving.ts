@@ -11,6 +11,8 @@ import type { Base } from "../turn/plan.js";
 import { isObject } from "../turn/rebase.js";
 import { systemOf } from "../turn/system.js";
 import type { TurnStore } from "../turn/store.js";
+import type { HookCall } from "./hook-runner.js";
+import type { ValidationResult } from "./hooks.js";
 import type { ConflictPolicy } from "./options.js";
 
 /** What the manager's calls work with. */
@@ -29,10 +31,15 @@ export interface Saving<TData> {
   /** Operation ids that a state object was saved with, each with how many operations the session had had before. */
   readonly tried: WeakMap<object, Map<string, number | null>>;
   readonly own: OwnVersions;
+  /** The application's own validation, if it has one; issues refuse. */
+  readonly validate: Validate<TData> | undefined;
 }
 
+/** @throws `HOOK_FAILED` */
+export type Validate<TData> = (session: SessionState<TData>, call: HookCall) => Promise<ValidationResult>;
+
 /** What reading needs of it. */
-export type Reading = Omit<Saving<unknown>, "conflict">;
+export type Reading = Omit<Saving<unknown>, "conflict" | "validate">;
 
 /** The parts of a stored state, as an application holds them. @throws `STORAGE_DAMAGED` */
 export function partsOf<TData>(state: Json, sessionId: string): Omit<SessionState<TData>, "id" | "version"> {
