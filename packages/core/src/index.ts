@@ -25,6 +25,7 @@ export {
   type ErrorDetails,
   type ValidationIssue,
 } from "./errors.js";
+export type { Health } from "./persistence/health.js";
 export type { MessageList, MessageQuery } from "./persistence/history.js";
 export type {
   ErrorEvent,
@@ -36,6 +37,7 @@ export type {
   ValidateEvent,
   ValidationResult,
 } from "./persistence/hooks.js";
+export type { SessionInspection } from "./persistence/inspect.js";
 export type { List } from "./persistence/list.js";
 export { PersistenceManager, type MessageInput } from "./persistence/manager.js";
 export type { SessionInfo, SessionQuery } from "./persistence/queries.js";

@@ -20,6 +20,12 @@ export function checkCount(
 }
 
 /** @throws `INVALID_ARGUMENT` */
+export function checkMilliseconds(value: unknown, operation: string, name: string): void {
+  if (typeof value === "number" && value > 0) return;
+  throw invalid(operation, `\`${name}\` must be a number of milliseconds above 0`);
+}
+
+/** @throws `INVALID_ARGUMENT` */
 export function checkDate(value: unknown, operation: string, name: string): void {
   if (value === undefined || (value instanceof Date && !Number.isNaN(value.getTime()))) return;
   throw invalid(operation, `\`${name}\` must be a valid Date`);

@@ -11,12 +11,14 @@ import { systemEnvironment } from "../turn/environment.js";
 import { createOwnVersions } from "../turn/own.js";
 import { createTurnStore } from "../turn/store.js";
 import { appendMessages, prepareMessages } from "./append.js";
-import { invalid } from "./check.js";
+import { checkMilliseconds, invalid } from "./check.js";
 import { type Around, createAround } from "./around.js";
 import { type Connection, connect } from "./connection.js";
+import { type Health, checkHealth } from "./health.js";
 import { createHookRunner } from "./hook-runner.js";
 import { checkHooks } from "./hooks.js";
 import { type MessageList, type MessageQuery, readMessages } from "./history.js";
+import { type SessionInspection, inspect } from "./inspect.js";
 import { copyOf, removeSession, updateCollected, updateStatus } from "./lifecycle.js";
 import type { List } from "./list.js";
 import { type Opened, openSession } from "./open.js";
@@ -234,6 +236,33 @@ export class PersistenceManager<TData = Record<string, unknown>> {
         removeSession(await ready(), id, options, operation),
       ),
     );
+  }
+
+  /**
+   * Asks the store whether it is there: resolves also where it is not, and says why.
+   * @param options.timeoutMs how long to wait for it; default: `deadlineMs`.
+   */
+  health(options: { timeoutMs?: number | undefined } = {}): Promise<Health> {
+    const { adapter, environment = systemEnvironment, deadlineMs = defaultDeadlineMs } = this.#options;
+    const { timeoutMs = deadlineMs } = options;
+    return this.#call("health", undefined, async ({ ready, operation }) => {
+      checkMilliseconds(timeoutMs, operation, "timeoutMs");
+      return checkHealth(adapter, ready, environment, timeoutMs);
+    });
+  }
+
+  /**
+   * Reads a session from end to end, state and messages, and says what of it cannot be read; null where there is none.
+   * Changes nothing.
+   */
+  inspectSession(
+    id: string,
+    options: { userId?: string | undefined } = {},
+  ): Promise<SessionInspection | null> {
+    return this.#call("inspectSession", id, async ({ ready, operation }) => {
+      checkId(id, operation);
+      return inspect(await ready(), id, options, operation);
+    });
   }
 
   /** Resolves when all that was saved through this manager is where it belongs, and as durable as the store makes it. */

@@ -100,7 +100,7 @@ export function filterOf(
 }
 
 /** Null for a tombstone: it is no session. */
-function infoOf(row: SessionRow): SessionInfo | null {
+export function infoOf(row: SessionRow): SessionInfo | null {
   const { id, userId, agentName, version, status } = row;
   if (status === "deleting") return null;
   const { lastMessageAt, createdAt, updatedAt, completedAt, expiresAt } = row;
