@@ -4,7 +4,7 @@ import type { World } from "./world.js";
 /** One test. */
 export interface Case {
   /** The promise that it checks. */
-  readonly promise: "P1" | "P2" | "P3" | "P4" | "P5" | "P6" | "P7" | "P8" | "P9";
+  readonly promise: "P1" | "P2" | "P3" | "P4" | "P5" | "P6" | "P7" | "P8" | "P9" | "P10";
   /** What has to hold. */
   readonly name: string;
   /** For the author whose adapter fails it: what to look at. */

@@ -3,6 +3,7 @@ import { adapter } from "./levels/adapter.js";
 import { conflicts } from "./levels/conflicts.js";
 import { endings } from "./levels/endings.js";
 import { entries } from "./levels/entries.js";
+import { evolution } from "./levels/evolution.js";
 import { facets } from "./levels/facets.js";
 import { find } from "./levels/find.js";
 import { groups } from "./levels/groups.js";
@@ -17,6 +18,6 @@ import { values } from "./levels/values.js";
 /** All that is tested, in this order. Each is in a file of its own in `levels/`. */
 export const levels: readonly Level[] = [
   ...[adapter, rows, find, entries, facets],
-  ...[turns, conflicts, retries, groups, endings],
+  ...[turns, conflicts, retries, groups, endings, evolution],
   ...[values, isolation, races, kills],
 ];

@@ -57,6 +57,18 @@ export const errorCodes = {
     retryable: false,
     meaning: "stored data does not read back as it was written; it was left as it is",
   },
+  STATE_TOO_NEW: {
+    retryable: false,
+    meaning: "a newer version of the application or of Waymark wrote the state; it was left as it is",
+  },
+  MIGRATION_FAILED: {
+    retryable: false,
+    meaning: "a migration threw or made no state; what is stored was left as it is",
+  },
+  HOOK_FAILED: {
+    retryable: false,
+    meaning: "a hook of the application threw or did not end; the message says what became of the call",
+  },
   CAPABILITY_MISSING: {
     retryable: false,
     meaning: "the store or runtime cannot do what was asked, and it cannot be emulated",

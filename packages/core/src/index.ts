@@ -12,7 +12,7 @@ export type { Branch, Condition, FieldName, Route, RouteContext, Step } from "./
 export { TurnNotSavedError, type SaveOptions } from "./agent/turn-not-saved.js";
 export type { PersistenceAdapter } from "./contract/adapter.js";
 export type { Message, Role, StoredMessage, ToolCall } from "./contract/message.js";
-export type { Status } from "./contract/row.js";
+export type { SessionStatus, Status } from "./contract/row.js";
 export {
   CapabilityError,
   SessionConflictError,
@@ -25,7 +25,22 @@ export {
   type ErrorDetails,
   type ValidationIssue,
 } from "./errors.js";
-export { PersistenceManager, type MessageInput, type MessageQuery } from "./persistence/manager.js";
+export type { Health } from "./persistence/health.js";
+export type { MessageList, MessageQuery } from "./persistence/history.js";
+export type {
+  ErrorEvent,
+  HookEvent,
+  LoadedEvent,
+  PersistenceHooks,
+  SaveEvent,
+  SlowEvent,
+  ValidateEvent,
+  ValidationResult,
+} from "./persistence/hooks.js";
+export type { SessionInspection } from "./persistence/inspect.js";
+export type { List } from "./persistence/list.js";
+export { PersistenceManager, type MessageInput } from "./persistence/manager.js";
+export type { SessionInfo, SessionQuery } from "./persistence/queries.js";
 export type {
   ConflictPolicy,
   ManagerOptions,
@@ -38,7 +53,8 @@ export type {
 export type { ChatOptions, SessionHandle } from "./session/handle.js";
 export type { AgentResponse, Usage } from "./session/response.js";
 export { completeRoute, enterRoute, enterStep, mergeCollected } from "./state/helpers.js";
-export type { InferData, Schema } from "./state/schema.js";
+export type { Migration, StoredState } from "./state/migrate.js";
+export type { FieldSchema, InferData, Schema } from "./state/schema.js";
 export {
   createSession,
   type RouteHistoryEntry,

@@ -121,6 +121,28 @@ const provocations: Record<RaisedHere, () => Promise<unknown>> = {
     if (row !== undefined) adapter.rows.set("s", { ...row, state: [secret] });
     return manager.loadSessionState("s");
   },
+  STATE_TOO_NEW: async () => {
+    const adapter = mapAdapter();
+    const { session } = await saved(adapter);
+    const migrations = { 1: () => {} };
+    const newer = new PersistenceManager({ adapter, schemaVersion: 2, migrations });
+    await newer.saveSessionState("s", session);
+    return new PersistenceManager({ adapter }).loadSessionState("s");
+  },
+  MIGRATION_FAILED: async () => {
+    const adapter = mapAdapter();
+    await saved(adapter);
+    const migrations = {
+      1: () => {
+        throw new Error(secret);
+      },
+    };
+    return new PersistenceManager({ adapter, schemaVersion: 2, migrations }).loadSessionState("s");
+  },
+  HOOK_FAILED: async () => {
+    const beforeDelete = () => Promise.reject(new Error(secret));
+    return new PersistenceManager({ adapter: mapAdapter(), hooks: { beforeDelete } }).deleteSession("s");
+  },
   CAPABILITY_MISSING: async () => new UnsupportedFileAdapter(),
   CLOSED: async () => {
     const { manager } = await saved();

@@ -382,7 +382,17 @@ const seenElsewhere: readonly Mutant[] = [
 ];
 
 /** Variants of the protocol that a store can commit. */
+/** The parts of a state that somebody knew when the adapter was written. */
+function knownParts(state: Json): Json {
+  if (typeof state !== "object" || state === null || Array.isArray(state)) return state;
+  const known = ["data", "dataByRoute", "routeHistory", "historyBefore", "currentRoute", "currentStep"];
+  return Object.fromEntries(Object.entries(state).filter(([name]) => known.includes(name)));
+}
+
 const variants: readonly Mutant[] = [
+  wrongTurns("a state is stored by the parts that are known", /migrated when it is read/, {
+    written: (row) => ({ ...row, state: knownParts(row.state) }),
+  }),
   mutant("no life in the key of messages", /logs and sessions are apart/, {
     messages: (right) => {
       const one = (entry: Entry) => ({ ...entry, log: "m" });

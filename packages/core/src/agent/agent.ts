@@ -5,6 +5,7 @@ import { PersistenceManager } from "../persistence/manager.js";
 import type { PersistenceOptions } from "../persistence/options.js";
 import { type ChatOptions, type SessionHandle, memoryHandle, storedHandle } from "../session/handle.js";
 import type { AgentResponse } from "../session/response.js";
+import { type Migration, schemaVersions } from "../state/migrate.js";
 import type { InferData, Schema } from "../state/schema.js";
 import { type SessionState, createSession } from "../state/session.js";
 import { createLanes } from "../turn/lane.js";
@@ -23,6 +24,10 @@ export interface AgentOptions<S extends Schema, TContext> {
   readonly context?: TContext;
   /** The fields that can be collected, each with its schema. Without it any field can be, and none is checked. */
   readonly schema?: S;
+  /** Stored with each state. Raise it when what is stored has to change, and give a migration. Default: 1. */
+  readonly schemaVersion?: number;
+  /** For each version before the present one, from 1, the function that leads on to the next. */
+  readonly migrations?: Readonly<Record<number, Migration>>;
   /** Default: none, for an agent that only talks. */
   readonly routes?: readonly Route<InferData<S>, TContext>[];
   readonly persistence?: PersistenceOptions<InferData<S>>;
@@ -76,9 +81,7 @@ export class Agent<S extends Schema = Schema, TContext = undefined> {
     this.name = name;
     this.#options = options;
     this.#parts = { name, instructions, provider, routes, schema };
-    if (persistence !== undefined) {
-      this.#manager = new PersistenceManager<InferData<S>>({ ...persistence, schema, agentName: name });
-    }
+    if (persistence !== undefined) this.#manager = this.#createManager(persistence);
   }
 
   /** A new session, not stored yet, typed by the agent's schema. */
@@ -183,13 +186,19 @@ export class Agent<S extends Schema = Schema, TContext = undefined> {
 
   async #openDefaultStore(): Promise<PersistenceManager<InferData<S>>> {
     const { FileAdapter } = await import("#default-store");
-    const { schema } = this.#parts;
-    return new PersistenceManager<InferData<S>>({ adapter: new FileAdapter(), schema, agentName: this.name });
+    return this.#createManager({ adapter: new FileAdapter() });
+  }
+
+  #createManager(persistence: PersistenceOptions<InferData<S>>): PersistenceManager<InferData<S>> {
+    const { schema, schemaVersion, migrations } = this.#options;
+    const state = { schema, schemaVersion, migrations };
+    return new PersistenceManager<InferData<S>>({ ...persistence, ...state, agentName: this.name });
   }
 }
 
 function checkOptions<S extends Schema, TContext>(options: AgentOptions<S, TContext>): void {
-  const { name, provider, routes = [], schema, sessionId, historyLimit = defaultHistoryLimit } = options;
+  const { name, provider, routes = [], schema, schemaVersion, migrations, sessionId } = options;
+  const { historyLimit = defaultHistoryLimit } = options;
   if (typeof name !== "string" || name === "") throw misconfigured("new Agent", "`name` must be a text");
   if (typeof provider?.generate !== "function") {
     throw misconfigured("new Agent", "`provider` must have a method `generate`");
@@ -198,6 +207,7 @@ function checkOptions<S extends Schema, TContext>(options: AgentOptions<S, TCont
     throw misconfigured("new Agent", "`historyLimit` must be an integer from 1 to 1000");
   }
   checkRoutes(routes, schema);
+  schemaVersions(schemaVersion, migrations, "new Agent");
   if (sessionId !== undefined) checkId(sessionId, "new Agent");
 }
 

@@ -1,5 +1,6 @@
 import { ValidationError, type ValidationIssue } from "../errors.js";
 import type { Schema } from "../state/schema.js";
+import { isSaying } from "./position.js";
 import type { Route, Step } from "./route.js";
 
 /**
@@ -16,11 +17,22 @@ export function checkRoutes<TData, TContext>(
     ...repeated(routes, ["routes"]),
     ...routes.flatMap((route) => [
       ...(route.steps.length > 0 ? [] : [{ path: ["routes", route.id], message: "has no step" }]),
+      ...checkCheck(route),
       ...repeated(route.steps, ["routes", route.id]),
       ...route.steps.flatMap((step, index) => checkStep(route, step, index, schema)),
     ]),
   ];
   if (issues.length > 0) throw refused(issues);
+}
+
+function checkCheck<TData, TContext>({ id, check, steps }: Route<TData, TContext>): ValidationIssue[] {
+  if (check === undefined) return [];
+  const path = ["routes", id];
+  if (typeof check["~standard"]?.validate !== "function")
+    return [{ path, message: "has a `check` that is not a schema" }];
+  // Where it refuses, there has to be something to ask for.
+  if (steps.every(isSaying)) return [{ path, message: "has a `check` and collects nothing" }];
+  return [];
 }
 
 function checkStep<TData, TContext>(

@@ -1,3 +1,5 @@
+import { encodeValue } from "../codec/encode.js";
+import { jsonEqual } from "../codec/equal.js";
 import { type Schema, validateField } from "../state/schema.js";
 import type { RefusedValue } from "./provider.js";
 
@@ -34,6 +36,18 @@ export async function checkValues(
 /** Whether an answer that was made knowing `known` could not know of one of `refused`. */
 export function isNews(refused: readonly RefusedValue[], known: readonly RefusedValue[]): boolean {
   return refused.some(
-    ({ field, value }) => !known.some((one) => one.field === field && Object.is(one.value, value)),
+    ({ field, value }) => !known.some((one) => one.field === field && isSame(one.value, value)),
   );
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== "object" || typeof b !== "object") return false;
+  try {
+    // Each answer has objects of its own.
+    const context = { operation: "respond" };
+    return jsonEqual(encodeValue(a, context), encodeValue(b, context));
+  } catch {
+    return false;
+  }
 }

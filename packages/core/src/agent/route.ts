@@ -1,5 +1,6 @@
 import type { Message } from "../contract/message.js";
 import type { SessionState } from "../state/session.js";
+import type { StandardSchemaV1 } from "../state/standard-schema.js";
 
 /** The names of the fields that the schema has. */
 export type FieldName<TData> = Extract<keyof TData, string>;
@@ -61,6 +62,13 @@ export interface Route<TData, TContext> {
    */
   readonly when?: string | Condition<TData, TContext>;
   readonly steps: readonly Step<TData, TContext>[];
+  /**
+   * Checks `data` as a whole when the last field is collected, for what no field can say by itself, such as that one date comes after
+   * another. What it gives back is not used. Where it refuses, the route is not completed: the fields that its issues name are
+   * forgotten, or where they name none of the route, those of the last step that collects, and the model is told of the values
+   * and what is wrong with them, so that it asks again.
+   */
+  readonly check?: StandardSchemaV1;
   /**
    * Called when the last step is done and the model has answered, before the turn is stored; what it changes in the session
    * is stored with the turn. If it throws, the turn fails and the session is as before, but for what it changed inside of

@@ -18,6 +18,8 @@ export type SaveOptions<TData> = Pick<TurnInput<TData>, "conflict" | "reopen" | 
  *   history anew and respond again, so that the model answers what is stored now; or decide who is right with
  *   `save({ conflict: ({ mine, theirs }) => … })`.
  * - `SESSION_CLOSED`: `save({ reopen: true })` goes on with the session.
+ * - `HOOK_FAILED`: the cause says which hook. Where it is `afterSave`, the turn itself is stored, and `save()` finds it and calls
+ *   the hook again.
  * - Anything else names what has to change first. `response.collected` has what would be lost.
  *
  * A session handle holds no state: after this error its next `chat` goes on from what is stored.

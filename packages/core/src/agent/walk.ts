@@ -4,7 +4,8 @@ import type { Usage } from "../session/response.js";
 import { completeRoute, enterRoute, enterStep, mergeCollected } from "../state/helpers.js";
 import type { Ask } from "./ask.js";
 import { checkValues, isNews } from "./collect.js";
-import { isSaying, openStep, saidBefore } from "./position.js";
+import { refuseWhole } from "./complete.js";
+import { isKnown, isSaying, openStep, saidBefore } from "./position.js";
 import type { ModelReply, ModelRequest, RefusedValue } from "./provider.js";
 import { invalidReply } from "./reply.js";
 import { eligibleRoutes, requestFor } from "./request.js";
@@ -20,10 +21,10 @@ const questionsPerTurn = 4;
  */
 export async function walk<TData, TContext>(turn: Turn<TData, TContext>, ask: Ask): Promise<Walked<TData>> {
   const context = contextOf(turn);
-  const place = begin(turn, context);
+  const place: Place<TData, TContext> = { said: new Set() };
   const collected: Partial<TData> = {};
   const toolCalls: ToolCall[] = [];
-  let refused: readonly RefusedValue[] = [];
+  let refused = await begin(turn, context, place);
   let usage: Usage | undefined;
 
   for (let question = 1; ; question++) {
@@ -33,13 +34,17 @@ export async function walk<TData, TContext>(turn: Turn<TData, TContext>, ask: As
     toolCalls.push(...(reply.toolCalls ?? []));
     const before = { ...place };
     chooseRoute(turn, context, place, request, reply);
-    const news = await collect(turn, place, before.route, reply, collected);
-    advance(turn, context, place);
+    const news = [
+      ...(await collect(turn, place, before.route, reply, collected)),
+      ...(await advance(turn, context, place)),
+    ];
+    for (const { field } of news)
+      if (!isKnown(turn.draft.data, field)) Reflect.deleteProperty(collected, field);
     const isRight = fits(reply, before, place) && !isNews(news, refused);
     refused = news;
     if (!isRight && question < questionsPerTurn) continue;
     const at = { route: (place.route ?? place.completed)?.id, step: place.step?.id };
-    if (isRight) endAfterSaying(turn, context, place);
+    if (isRight) await endAfterSaying(turn, context, place);
     await place.completed?.onComplete?.(context);
     return { message: reply.message, at, collected, toolCalls, completed: place.completed?.id, usage };
   }
@@ -50,26 +55,25 @@ function contextOf<TData, TContext>(turn: Turn<TData, TContext>): RouteContext<T
   return { data: draft.data, session: draft, context, history };
 }
 
-/** Finds where the session stands, and where its message leads before anything is asked. */
-function begin<TData, TContext>(
+/** Finds where the session stands, and where its message leads before anything is asked. Answers what was refused. */
+async function begin<TData, TContext>(
   turn: Turn<TData, TContext>,
   context: RouteContext<TData, TContext>,
-): Place<TData, TContext> {
+  place: Place<TData, TContext>,
+): Promise<readonly RefusedValue[]> {
   const { routes, draft } = turn;
-  const place: Place<TData, TContext> = { said: new Set() };
   // A route that the program no longer has is as good as none.
   const present = routes.find(({ id }) => id === draft.currentRoute?.id);
   if (present === undefined) {
     const [only, ...others] = eligibleRoutes(routes, context);
-    if (only === undefined || others.length > 0 || typeof only.when === "string") return place;
+    if (only === undefined || others.length > 0 || typeof only.when === "string") return [];
     enter(turn, place, only);
   } else {
     place.route = present;
     place.step = present.steps.find(({ id }) => id === draft.currentStep?.id);
     place.said = saidBefore(present, place.step?.id, context);
   }
-  advance(turn, context, place);
-  return place;
+  return advance(turn, context, place);
 }
 
 function enter<TData, TContext>(
@@ -127,37 +131,41 @@ async function collect<TData, TContext>(
   return refused;
 }
 
-/** Goes to the first step that is not done, or completes the route. */
-function advance<TData, TContext>(
-  { draft }: Turn<TData, TContext>,
-  context: RouteContext<TData, TContext>,
-  place: Place<TData, TContext>,
-): void {
-  if (place.route === undefined) return;
-  const step = openStep(place.route, context, place.said);
-  if (step !== undefined) {
-    if (step.id !== draft.currentStep?.id) enterStep(draft, { ...refOf(step), routeId: place.route.id });
-    place.step = step;
-  } else {
-    completeRoute(draft);
-    place.completed = place.route;
-    place.route = undefined;
-    place.step = undefined;
-  }
-}
-
-/** A step that has nothing to collect and nothing after it needs no answer. */
-function endAfterSaying<TData, TContext>(
+/** Goes to the first step that is not done, or completes the route. Answers the values that stand against that. */
+async function advance<TData, TContext>(
   turn: Turn<TData, TContext>,
   context: RouteContext<TData, TContext>,
   place: Place<TData, TContext>,
-): void {
+): Promise<readonly RefusedValue[]> {
+  const { draft } = turn;
+  const { route } = place;
+  if (route === undefined) return [];
+  const incomplete = await refuseWhole(turn, route, context);
+  const step = incomplete?.step ?? openStep(route, context, place.said);
+  if (step !== undefined) {
+    if (step.id !== draft.currentStep?.id) enterStep(draft, { ...refOf(step), routeId: route.id });
+    place.step = step;
+  } else {
+    completeRoute(draft);
+    place.completed = route;
+    place.route = undefined;
+    place.step = undefined;
+  }
+  return incomplete?.refused ?? [];
+}
+
+/** A step that has nothing to collect and nothing after it needs no answer. */
+async function endAfterSaying<TData, TContext>(
+  turn: Turn<TData, TContext>,
+  context: RouteContext<TData, TContext>,
+  place: Place<TData, TContext>,
+): Promise<void> {
   const { route, step } = place;
   if (route === undefined || step === undefined || !isSaying(step)) return;
   const said = new Set([...place.said, step.id]);
   if (openStep(route, context, said) !== undefined) return;
   place.said = said;
-  advance(turn, context, place);
+  await advance(turn, context, place);
 }
 
 /** Whether the message is right where the turn stands now. */

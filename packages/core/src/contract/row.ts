@@ -3,6 +3,9 @@ import type { Json } from "./json.js";
 /** Where a session stands. `deleting` is a tombstone: a delete that has begun and is finished by the next delete, create or prune. */
 export type Status = "active" | "completed" | "abandoned" | "deleting";
 
+/** A status that an application sees and sets. */
+export type SessionStatus = Exclude<Status, "deleting">;
+
 /**
  * A session as a store keeps it. All times are integer milliseconds of the caller's clock; no rule depends on them but
  * expiry and queries. An adapter stores each field as it is and interprets none beyond what its queries need.

@@ -3,41 +3,36 @@
 import type { PersistenceAdapter } from "../contract/adapter.js";
 import { checkId } from "../contract/id.js";
 import type { Message, StoredMessage } from "../contract/message.js";
-import type { SessionRow, Status } from "../contract/row.js";
+import type { SessionStatus } from "../contract/row.js";
 import { ValidationError, WaymarkError } from "../errors.js";
-import { validateData } from "../state/schema.js";
+import { type SchemaVersions, schemaVersions } from "../state/migrate.js";
 import type { SessionState } from "../state/session.js";
 import { systemEnvironment } from "../turn/environment.js";
 import { createOwnVersions } from "../turn/own.js";
-import { entryBytes, tooLarge } from "../turn/plan.js";
-import { isStored, refusalError } from "../turn/refusal.js";
 import { createTurnStore } from "../turn/store.js";
-import { type Range, firstOf, lastOf, visibleRanges } from "../turn/visible.js";
+import { appendMessages, prepareMessages } from "./append.js";
+import { checkMilliseconds, invalid } from "./check.js";
+import { type Around, createAround } from "./around.js";
 import { type Connection, connect } from "./connection.js";
-import { decodeMessage, encodeMessages } from "./messages.js";
+import { type Health, checkHealth } from "./health.js";
+import { createHookRunner } from "./hook-runner.js";
+import { checkHooks } from "./hooks.js";
+import { type MessageList, type MessageQuery, readMessages } from "./history.js";
+import { type SessionInspection, inspect } from "./inspect.js";
+import { copyOf, removeSession, updateCollected, updateStatus } from "./lifecycle.js";
+import type { List } from "./list.js";
+import { type Opened, openSession } from "./open.js";
 import type { ManagerOptions, SavedTurn, TurnInput, WriteOptions } from "./options.js";
+import { type SessionInfo, type SessionQuery, findActive, findByUser, findSession } from "./queries.js";
 import { prepareTurn, saveTurn } from "./save.js";
-import { type Saving, baseOfRow, sessionOf } from "./saving.js";
-
-/** Which messages to read. */
-export interface MessageQuery {
-  /** 1 to 1,000. Default: 100. */
-  readonly limit?: number | undefined;
-  /** Only messages with a smaller sequence. */
-  readonly before?: number | undefined;
-  /** Only messages with a larger sequence; with it a page holds the first of them, otherwise the last. */
-  readonly after?: number | undefined;
-  /** Order of the result by sequence. Default: `asc`. */
-  readonly order?: "asc" | "desc" | undefined;
-  readonly userId?: string | undefined;
-}
+import type { Saving } from "./saving.js";
+import { type Watch, createWatch } from "./watch.js";
 
 /** A message for a session that exists. */
 export interface MessageInput extends Message, WriteOptions {
   readonly sessionId: string;
 }
 
-const defaultLimit = 100;
 const defaultDeadlineMs = 10_000;
 
 /**
@@ -50,16 +45,29 @@ export class PersistenceManager<TData = Record<string, unknown>> {
   /** Whether the agent saves every turn by itself. */
   readonly autoSave: boolean;
   readonly #options: ManagerOptions<TData>;
+  readonly #versions: SchemaVersions;
   readonly #connection: Connection;
   #saving: Promise<Saving<TData>> | null = null;
-  readonly #reading = new Set<Promise<unknown>>();
+  readonly #calls = new Set<Promise<unknown>>();
+  readonly #around: Around<TData>;
+  readonly #watch: Watch | undefined;
+  #lastTicket = 0;
   #isClosed = false;
 
   constructor(options: ManagerOptions<TData>) {
     checkAdapter(options.adapter);
     if (options.userId !== undefined) checkId(options.userId, "new PersistenceManager", "user id");
+    const { schemaVersion, migrations } = options;
+    this.#versions = schemaVersions(schemaVersion, migrations, "new PersistenceManager");
     this.autoSave = options.autoSave ?? true;
     this.#options = options;
+    const { hooks = {}, slowMs, deadlineMs = defaultDeadlineMs, environment = systemEnvironment } = options;
+    checkHooks(hooks);
+    this.#around = createAround(
+      hooks,
+      createHookRunner(deadlineMs, () => this.#lastTicket),
+    );
+    this.#watch = createWatch(hooks, slowMs, environment);
     this.#connection = connect(options.adapter);
   }
 
@@ -68,65 +76,97 @@ export class PersistenceManager<TData = Record<string, unknown>> {
    * state was read with, which every load and save writes into the object.
    * @param id must be the state's own id; a state without one gets it.
    */
-  async saveSessionState(
+  saveSessionState(
     id: string,
     session: SessionState<TData>,
     options: Omit<TurnInput<TData>, "session" | "messages"> = {},
   ): Promise<SessionState<TData>> {
-    checkId(id, "saveSessionState");
-    if (session.id !== undefined && session.id !== id) {
-      throw new ValidationError(
-        "INVALID_ARGUMENT",
-        "saveSessionState: the state belongs to another session id",
-        {
-          operation: "saveSessionState",
-          sessionId: id,
-        },
+    return this.#call("saveSessionState", id, async ({ ready, operation, ticket }) => {
+      checkId(id, operation);
+      if (session.id !== undefined && session.id !== id)
+        throw invalid(operation, "the state belongs to another session id", id);
+      session.id = id;
+      const turn = prepareTurn({ ...options, session }, { ...this.#context(), ticket }, operation);
+      const event = { session, messages: [] };
+      await this.#around.save({ operation, sessionId: id, ticket }, event, async () =>
+        saveTurn(await ready(), turn),
       );
-    }
-    session.id = id;
-    const turn = prepareTurn({ ...options, session }, this.#context(), "saveSessionState");
-    await saveTurn(await this.#ready("saveSessionState"), turn);
-    return session;
+      return session;
+    });
   }
 
   /**
    * Stores one exchange: the state, if it changed, and its messages, all or none. Writes the new version into
    * `input.session`. A retry with the same `operationId` is harmless.
    */
-  async saveTurn(input: TurnInput<TData>): Promise<SavedTurn> {
-    const turn = prepareTurn(input, this.#context(), "saveTurn");
-    return saveTurn(await this.#ready("saveTurn"), turn);
+  saveTurn(input: TurnInput<TData>): Promise<SavedTurn> {
+    return this.#call("saveTurn", input?.session?.id, async ({ ready, operation, ticket }) => {
+      const turn = prepareTurn(input, { ...this.#context(), ticket }, operation);
+      const event = { session: input.session, messages: input.messages ?? [] };
+      return this.#around.save({ operation, sessionId: turn.id, ticket }, event, async () =>
+        saveTurn(await ready(), turn),
+      );
+    });
   }
 
-  /** The stored state, or null where there is certainly none. @throws `INVALID_STATE` where it does not match the schema. */
-  async loadSessionState(
+  /**
+   * The stored state, or null where there is certainly none. One of an older schema version is migrated; the store has it
+   * until the next save. What is refused stays as it is.
+   *
+   * A type argument says what the data is where neither the manager nor its schema does; it is not checked.
+   * @throws `INVALID_STATE` where it does not match the schema, `MIGRATION_FAILED`, `STATE_TOO_NEW`
+   */
+  async loadSessionState<T = TData>(
     id: string,
     options: { userId?: string | undefined } = {},
-  ): Promise<SessionState<TData> | null> {
-    const opened = await this.#track(this.#open(id, { ...options, last: 0 }, "loadSessionState"));
+  ): Promise<SessionState<T> | null> {
+    const opened = await this.#open<T>(id, { ...options, last: 0 }, "loadSessionState");
     return opened?.session ?? null;
   }
 
-  /** State and last messages in one call. @param options.last how many, 0 to 1,000; default 100. */
-  async open(
+  /** State and last messages in one trip. @param options.last how many, 0 to 1,000; default 100. */
+  open(
     id: string,
     options: { last?: number | undefined; userId?: string | undefined } = {},
-  ): Promise<{ session: SessionState<TData>; messages: StoredMessage[] } | null> {
-    return this.#track(this.#open(id, options, "open"));
+  ): Promise<Opened<TData> | null> {
+    return this.#open<TData>(id, options, "open");
   }
 
   /** The last messages, oldest first, as an agent takes them for `history`. @param options.limit 1 to 1,000; default 100. */
-  async loadSessionHistory(
+  loadSessionHistory(
     id: string,
     options: { limit?: number | undefined; userId?: string | undefined } = {},
-  ): Promise<StoredMessage[]> {
-    return this.#track(this.#read(id, options, "loadSessionHistory"));
+  ): Promise<MessageList> {
+    return this.#read(id, options, "loadSessionHistory");
   }
 
-  /** A page of messages; none for a session that does not exist. */
-  async findMessagesBySessionId(id: string, query: MessageQuery = {}): Promise<StoredMessage[]> {
-    return this.#track(this.#read(id, query, "findMessagesBySessionId"));
+  /** A page of messages, by default the last; none for a session that does not exist. */
+  findMessagesBySessionId(id: string, query: MessageQuery = {}): Promise<MessageList> {
+    return this.#read(id, query, "findMessagesBySessionId");
+  }
+
+  /** What is known of a session besides its state; null where there is none. */
+  findSessionById(id: string, options: { userId?: string | undefined } = {}): Promise<SessionInfo | null> {
+    return this.#call("findSessionById", id, async ({ ready, operation }) =>
+      findSession(await ready(), id, options, operation),
+    );
+  }
+
+  /** The newest active session of a user, by when it was created; null where there is none. */
+  findActiveSessionByUserId(userId: string): Promise<SessionInfo | null> {
+    return this.#call("findActiveSessionByUserId", undefined, async ({ ready, operation }) =>
+      findActive(await ready(), userId, operation),
+    );
+  }
+
+  /**
+   * A page of a user's sessions, the newest created first. `next` is the `cursor` of the following page, null on the last.
+   * @throws `INVALID_ARGUMENT` for a limit out of range, or a cursor that no page gave.
+   */
+  findSessionsByUserId(userId: string, query: SessionQuery = {}): Promise<List<SessionInfo>> {
+    return this.#call("findSessionsByUserId", undefined, async ({ ready, operation }) =>
+      findByUser(await ready(), userId, query, operation),
+    );
   }
 
   /**
@@ -134,97 +174,95 @@ export class PersistenceManager<TData = Record<string, unknown>> {
    * The state's version does not move. @throws `SESSION_NOT_FOUND`
    */
   async saveMessage(input: MessageInput): Promise<StoredMessage> {
-    const operation = "saveMessage";
-    const { sessionId, userId, reopen, signal, ...message } = input;
-    checkId(sessionId, operation);
-    const { now, userId: manager } = this.#context();
-    const owner = userId ?? manager;
-    if (owner !== undefined) checkId(owner, operation, "user id");
-    const [entry] = encodeMessages([message], { operation, sessionId, userId: owner ?? null, now });
-    if (entry === undefined) throw new TypeError("a message gives an entry");
-    const saving = await this.#ready(operation);
-    const bytes = entryBytes(entry, saving.commitBytes);
-    if (bytes > saving.commitBytes) throw tooLarge(sessionId, bytes, saving.commitBytes);
-    const outcome = await saving.store.append({
-      id: sessionId,
-      ...(owner === undefined ? {} : { owner }),
-      ...(reopen === undefined ? {} : { reopen }),
-      messages: [entry],
-      bytes,
-      patience: { deadline: now + saving.deadlineMs, signal },
-    });
-    if (!isStored(outcome)) throw refusalError(outcome, operation, sessionId);
-    const { life } = outcome;
-    return decodeMessage(
-      { ...entry, sessionId, log: life, sequence: outcome.first },
-      { operation, sessionId },
-    );
+    const { userId, reopen, signal, ...message } = input;
+    const [saved] = await this.#append([message], { userId, reopen, signal }, "saveMessage");
+    if (saved === undefined) throw new TypeError("a message that was stored is given back");
+    return saved;
+  }
+
+  /**
+   * Adds messages to one session that exists, all or none, in one write. @throws `SESSION_NOT_FOUND`
+   */
+  async saveMessages(
+    messages: readonly (Message & { readonly sessionId: string })[],
+    options: WriteOptions = {},
+  ): Promise<StoredMessage[]> {
+    if (Array.isArray(messages) && messages.length === 0) return [];
+    return this.#append(messages, options, "saveMessages");
   }
 
   /**
    * Completes, abandons or reactivates a session. The version does not move.
    * @param at when it was completed; default: now. @returns whether the session was there.
    */
-  async updateSessionStatus(
+  updateSessionStatus(
     id: string,
-    status: Exclude<Status, "deleting">,
+    status: SessionStatus,
     at?: Date,
     options: { userId?: string | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<boolean> {
-    const operation = "updateSessionStatus";
-    checkId(id, operation);
-    if (status !== "active" && status !== "completed" && status !== "abandoned") {
-      throw new ValidationError(
-        "INVALID_ARGUMENT",
-        `${operation}: \`status\` must be active, completed or abandoned`,
-        {
-          operation,
-          sessionId: id,
-        },
+    return this.#call("updateSessionStatus", id, async ({ ready, operation, ticket }) => {
+      const event = { messages: [], status };
+      return this.#around.save({ operation, sessionId: id, ticket }, event, async () =>
+        updateStatus(await ready(), id, { status, at }, options, operation),
       );
-    }
-    if (at !== undefined && !(at instanceof Date && !Number.isNaN(at.getTime()))) {
-      throw new ValidationError("INVALID_ARGUMENT", `${operation}: \`at\` must be a valid Date`, {
-        operation,
-        sessionId: id,
-      });
-    }
-    const { store, environment, deadlineMs, userId } = await this.#ready(operation);
-    const now = environment.now();
-    const owner = options.userId ?? userId;
-    if (owner !== undefined) checkId(owner, operation, "user id");
-    const outcome = await store.inOrder(id, (commit) =>
-      commit(
-        {
-          id,
-          expect: { kind: "append" },
-          operation: { id: environment.newId(), digest: status },
-          revision: environment.newId(),
-          at: now,
-          ...(owner === undefined ? {} : { owner }),
-          reopen: true,
-          set: { status, completedAt: status === "completed" ? (at?.getTime() ?? now) : null },
-          messages: [],
-          history: [],
-        },
-        { deadline: now + deadlineMs, signal: options.signal },
-      ),
-    );
-    if (isStored(outcome)) return true;
-    if (outcome.status === "absent") return false;
-    throw refusalError(outcome, operation, id);
+    });
+  }
+
+  /**
+   * Merges fields into what a session has collected, for its current route too, key by key: null is stored, `undefined`
+   * removes. What others change meanwhile is kept. @returns the state that is stored now. @throws `SESSION_NOT_FOUND`
+   */
+  updateCollectedData(
+    id: string,
+    patch: Partial<TData>,
+    options: WriteOptions = {},
+  ): Promise<SessionState<TData>> {
+    return this.#call("updateCollectedData", id, async ({ ready, operation, ticket }) => {
+      const fields = copyOf(patch, operation);
+      return this.#around.save({ operation, sessionId: id, ticket }, { messages: [] }, async () =>
+        updateCollected(await ready(), id, fields, { ...options, ticket }, operation),
+      );
+    });
   }
 
   /** Removes a session with all its messages. @returns whether it was there. */
-  async deleteSession(
+  deleteSession(
     id: string,
     options: { userId?: string | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<boolean> {
-    checkId(id, "deleteSession");
-    const { store, environment, deadlineMs, userId } = await this.#ready("deleteSession");
-    const owner = options.userId ?? userId;
-    if (owner !== undefined) checkId(owner, "deleteSession", "user id");
-    return store.delete(id, owner, { deadline: environment.now() + deadlineMs, signal: options.signal });
+    return this.#call("deleteSession", id, async ({ ready, operation, ticket }) =>
+      this.#around.delete({ operation, sessionId: id, ticket }, async () =>
+        removeSession(await ready(), id, options, operation),
+      ),
+    );
+  }
+
+  /**
+   * Asks the store whether it is there: resolves also where it is not, and says why.
+   * @param options.timeoutMs how long to wait for it; default: `deadlineMs`.
+   */
+  health(options: { timeoutMs?: number | undefined } = {}): Promise<Health> {
+    const { adapter, environment = systemEnvironment, deadlineMs = defaultDeadlineMs } = this.#options;
+    const { timeoutMs = deadlineMs } = options;
+    return this.#call("health", undefined, async ({ ready, operation }) => {
+      checkMilliseconds(timeoutMs, operation, "timeoutMs");
+      return checkHealth(adapter, ready, environment, timeoutMs);
+    });
+  }
+
+  /**
+   * Reads a session from end to end, state and messages, and says what of it cannot be read; null where there is none.
+   * Changes nothing.
+   */
+  inspectSession(
+    id: string,
+    options: { userId?: string | undefined } = {},
+  ): Promise<SessionInspection | null> {
+    return this.#call("inspectSession", id, async ({ ready, operation }) => {
+      checkId(id, operation);
+      return inspect(await ready(), id, options, operation);
+    });
   }
 
   /** Resolves when all that was saved through this manager is where it belongs, and as durable as the store makes it. */
@@ -235,13 +273,13 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     await this.#options.adapter.flush?.();
   }
 
-  /** Flushes and lets go of the adapter. Later calls throw `CLOSED`; a second close does nothing. */
+  /** Waits for the calls that were made, flushes, and lets go of the adapter. Later calls throw `CLOSED`; a second close does nothing. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     try {
+      await Promise.allSettled(this.#calls);
       await this.flush();
-      await Promise.allSettled(this.#reading);
     } finally {
       await this.#connection.release();
     }
@@ -251,53 +289,59 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     await this.close();
   }
 
-  /** `close` waits for it before it lets go of the adapter. */
-  async #track<T>(work: Promise<T>): Promise<T> {
-    this.#reading.add(work);
-    try {
-      return await work;
-    } finally {
-      this.#reading.delete(work);
-    }
-  }
-
-  async #open(
+  #open<T>(
     id: string,
     options: { last?: number | undefined; userId?: string | undefined },
-    operation: string,
-  ): Promise<{ session: SessionState<TData>; messages: StoredMessage[] } | null> {
-    checkId(id, operation);
-    const last = options.last ?? defaultLimit;
-    checkCount(last, 0, operation, "last");
-    const saving = await this.#ready(operation);
-    const loaded = await saving.store.load(id, last);
-    if (loaded === null || !isOwn(loaded.row, options.userId ?? saving.userId, operation)) return null;
-    const { row, entries } = loaded;
-    const session = sessionOf<TData>(row);
-    if (saving.schema !== undefined)
-      await validateData(saving.schema, session.data, { operation, sessionId: id });
-    saving.known.set(session, baseOfRow(row));
-    return { session, messages: entries.map((entry) => decodeMessage(entry, { operation, sessionId: id })) };
+    name: string,
+  ): Promise<Opened<T> | null> {
+    return this.#call(name, id, async ({ ready, operation, ticket }) => {
+      // Hooks see what a session of this manager is, the caller what he says that it is.
+      const read = async () => openSession<T & TData>(await ready(), id, options, operation);
+      return this.#around.load({ operation, sessionId: id, ticket }, read, (opened) => opened);
+    });
   }
 
-  async #read(id: string, query: MessageQuery, operation: string): Promise<StoredMessage[]> {
-    checkId(id, operation);
-    const { limit = defaultLimit, before = Infinity, after, order = "asc" } = query;
-    checkCount(limit, 1, operation, "limit");
-    checkSequence(query.before, operation, "before");
-    checkSequence(after, operation, "after");
-    const { store, userId } = await this.#ready(operation);
-    const owner = query.userId ?? userId;
-    const choose = (row: SessionRow): readonly Range[] => {
-      if (!isOwn(row, owner, operation)) return [];
-      const ranges = lastOf(visibleRanges(row), Infinity, before - 1);
-      return after === undefined ? lastOf(ranges, limit) : firstOf(ranges, limit, after + 1);
-    };
-    const isTail = before === Infinity && after === undefined;
-    const found = isTail ? await store.load(id, limit) : await store.read(id, choose);
-    if (found === null || !isOwn(found.row, owner, operation)) return [];
-    const messages = found.entries.map((entry) => decodeMessage(entry, { operation, sessionId: id }));
-    return order === "desc" ? messages.toReversed() : messages;
+  #read(id: string, query: MessageQuery, name: string): Promise<MessageList> {
+    return this.#call(name, id, async ({ ready, operation, ticket }) => {
+      const read = async () => readMessages(await ready(), id, query, operation);
+      return this.#around.load({ operation, sessionId: id, ticket }, read, (messages) => ({ messages }));
+    });
+  }
+
+  #append(
+    messages: readonly (Message & { readonly sessionId: string })[],
+    options: WriteOptions,
+    name: string,
+  ): Promise<StoredMessage[]> {
+    return this.#call(name, messages?.[0]?.sessionId, async ({ ready, operation, ticket }) => {
+      const prepared = prepareMessages(messages, options, this.#context(), operation);
+      return this.#around.save({ operation, sessionId: prepared.id, ticket }, { messages }, async () =>
+        appendMessages(await ready(), prepared),
+      );
+    });
+  }
+
+  /** What every call goes through. `work` begins at once, so that it takes what it was given as it is now. */
+  async #call<T>(
+    operation: string,
+    sessionId: string | undefined,
+    work: (call: Call<TData>) => Promise<T>,
+  ): Promise<T> {
+    if (this.#isClosed)
+      throw new WaymarkError("CLOSED", `${operation}: the persistence manager was closed`, { operation });
+    const ready = () => this.#ready();
+    const began = this.#watch?.now();
+    const result = work({ operation, ready, ticket: ++this.#lastTicket });
+    this.#calls.add(result);
+    try {
+      return await result;
+    } catch (error) {
+      this.#watch?.failed({ operation, sessionId, error });
+      throw error;
+    } finally {
+      this.#calls.delete(result);
+      if (began !== undefined) this.#watch?.ended({ operation, sessionId }, began);
+    }
   }
 
   #context(): { readonly userId: string | undefined; readonly now: number } {
@@ -305,10 +349,7 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     return { userId, now: environment.now() };
   }
 
-  async #ready(operation: string): Promise<Saving<TData>> {
-    if (this.#isClosed) {
-      throw new WaymarkError("CLOSED", `${operation}: the persistence manager was closed`, { operation });
-    }
+  #ready(): Promise<Saving<TData>> {
     this.#saving ??= this.#start().catch((error: unknown) => {
       this.#saving = null;
       throw error;
@@ -327,13 +368,23 @@ export class PersistenceManager<TData = Record<string, unknown>> {
       deadlineMs: deadlineMs ?? defaultDeadlineMs,
       conflict: conflict ?? "rebase",
       schema,
+      versions: this.#versions,
       userId,
       agentName,
       known: new WeakMap(),
       tried: new WeakMap(),
       own: createOwnVersions(),
+      validate: this.#around.validate,
     };
   }
+}
+
+/** One call, as the code that does its work sees it. */
+interface Call<TData> {
+  readonly operation: string;
+  readonly ticket: number;
+  /** Connects, if nothing has yet. */
+  ready(): Promise<Saving<TData>>;
 }
 
 function checkAdapter(adapter: PersistenceAdapter): void {
@@ -344,32 +395,4 @@ function checkAdapter(adapter: PersistenceAdapter): void {
     "`persistence.adapter` must be an adapter: an object with `sessionRepository` and `messageRepository`",
     { operation: "new PersistenceManager" },
   );
-}
-
-function checkCount(value: number, least: number, operation: string, name: string): void {
-  if (Number.isInteger(value) && value >= least && value <= 1000) return;
-  throw new ValidationError(
-    "INVALID_ARGUMENT",
-    `${operation}: \`${name}\` must be an integer from ${least} to 1000`,
-    {
-      operation,
-    },
-  );
-}
-
-function checkSequence(value: number | undefined, operation: string, name: string): void {
-  if (value === undefined || Number.isSafeInteger(value)) return;
-  throw new ValidationError(
-    "INVALID_ARGUMENT",
-    `${operation}: \`${name}\` must be a sequence, a whole number`,
-    {
-      operation,
-    },
-  );
-}
-
-function isOwn(row: SessionRow, userId: string | undefined, operation: string): boolean {
-  if (userId === undefined) return true;
-  checkId(userId, operation, "user id");
-  return row.userId === null || row.userId === userId;
 }

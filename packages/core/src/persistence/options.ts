@@ -1,8 +1,10 @@
 import type { PersistenceAdapter } from "../contract/adapter.js";
 import type { Message } from "../contract/message.js";
+import type { Migration } from "../state/migrate.js";
 import type { FieldSchemas, Schema } from "../state/schema.js";
 import type { SessionState } from "../state/session.js";
 import type { TurnEnvironment } from "../turn/environment.js";
+import type { PersistenceHooks } from "./hooks.js";
 
 /**
  * What to do when somebody else changed the session since this state was read.
@@ -32,7 +34,11 @@ export interface PersistenceOptions<TData = unknown> {
   readonly userId?: string | undefined;
   /** Default: `rebase`. */
   readonly conflict?: ConflictPolicy<TData> | undefined;
-  /** How long one call goes on trying among other writers, in milliseconds. Default: 10,000. */
+  /** Functions that are called around saves, loads and deletes, and told of errors and slow calls. */
+  readonly hooks?: PersistenceHooks<TData> | undefined;
+  /** How long a call may take before `onSlow` is told, in milliseconds. Default: 1,000. */
+  readonly slowMs?: number | undefined;
+  /** How long one call goes on trying among other writers, and how long a hook may take, in milliseconds. Default: 10,000. */
   readonly deadlineMs?: number | undefined;
   /** Told of work that goes on after a call has answered, for hosts that stop a process when it has answered. */
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
@@ -40,8 +46,12 @@ export interface PersistenceOptions<TData = unknown> {
 
 /** What the manager is told by the agent, or by whoever makes it. */
 export interface ManagerOptions<TData = unknown> extends PersistenceOptions<TData> {
-  /** Checks `data` field by field, before each save and after each load. */
+  /** Checks `data` and `dataByRoute` field by field, before each save and after each load. */
   readonly schema?: FieldSchemas<TData> | Schema | undefined;
+  /** Stored with each state. Raise it when what is stored has to change, and give a migration. Default: 1. */
+  readonly schemaVersion?: number | undefined;
+  /** For each version before the present one, from 1, the function that leads on to the next. */
+  readonly migrations?: Readonly<Record<number, Migration>> | undefined;
   /** Stored with the sessions that are created, for queries. */
   readonly agentName?: string | undefined;
   /** Clock, randomness and pauses. Default: the real ones. */

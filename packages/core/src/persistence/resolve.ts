@@ -42,7 +42,11 @@ export function resolveConflict<TData>(
     });
     // How much history is older than the merged one depends on whose it goes on from.
     const goesOnFromMine = here.routeHistory.length > 0 && merged.routeHistory[0] === here.routeHistory[0];
-    return encodeState(merged, { operation, sessionId: id }, hiddenParts(goesOnFromMine ? mine : state));
+    return encodeState(
+      merged,
+      { operation, sessionId: id },
+      hiddenParts(goesOnFromMine ? mine : state, saving.versions),
+    );
   }
   if (policy === "reject") throw fail("the session was changed by somebody else; load it again");
   // Without the state that both were made from, nobody can say who changed what.

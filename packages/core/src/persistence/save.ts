@@ -1,10 +1,11 @@
 import { jsonEqual } from "../codec/equal.js";
 import { checkId } from "../contract/id.js";
 import type { Json } from "../contract/json.js";
+import type { SessionRow } from "../contract/row.js";
 import type { NewEntry, RowChanges } from "../contract/turns.js";
-import { ValidationError } from "../errors.js";
+import { ValidationError, isWaymarkError } from "../errors.js";
 import { encodeState } from "../state/envelope.js";
-import { validateData } from "../state/schema.js";
+import { validateState } from "../state/schema.js";
 import type { SessionState } from "../state/session.js";
 import { type Patience, checkPatience } from "../turn/patience.js";
 import { type Base, type TurnPlan, planTurn, turnDigest } from "../turn/plan.js";
@@ -21,12 +22,13 @@ export interface PreparedTurn<TData> extends Omit<TurnInput<TData>, "messages" |
   readonly owner: string | undefined;
   readonly messages: readonly NewEntry[];
   readonly call: string;
+  readonly ticket: number;
 }
 
 /** Checks a call and takes what it was given. @throws `INVALID_ARGUMENT`, `INVALID_ID`, `INVALID_STATE`, `INVALID_VALUE` */
 export function prepareTurn<TData>(
   input: TurnInput<TData>,
-  options: { readonly userId: string | undefined; readonly now: number },
+  options: { readonly userId: string | undefined; readonly now: number; readonly ticket: number },
   call: string,
 ): PreparedTurn<TData> {
   const { session, messages = [], userId, operationId, firstTry, conflict, reopen, signal } = input;
@@ -36,7 +38,20 @@ export function prepareTurn<TData>(
   if (owner !== undefined) checkId(owner, call, "user id");
   const context = { operation: call, sessionId: id, userId: owner ?? null, now: options.now };
   const encoded = encodeMessages(messages, context);
-  return { session, operationId, firstTry, conflict, reopen, signal, id, owner, call, messages: encoded };
+  const { ticket } = options;
+  return {
+    session,
+    operationId,
+    firstTry,
+    conflict,
+    reopen,
+    signal,
+    id,
+    owner,
+    call,
+    ticket,
+    messages: encoded,
+  };
 }
 
 /**
@@ -51,7 +66,7 @@ export async function saveTurn<TData>(saving: Saving<TData>, input: PreparedTurn
     id,
     async (commitNow) => {
       const turn = await snapshot(saving, input);
-      let plan = turn.plan(turn.base, turn.mine);
+      let plan = turn.plan(turn.base, turn.checked);
       for (let retry = 1; ; retry++) {
         const outcome = await commitNow(plan.commit, patience, plan.base?.operations);
         if (!isStored(outcome)) {
@@ -60,7 +75,8 @@ export async function saveTurn<TData>(saving: Saving<TData>, input: PreparedTurn
           const { version, first, last, at, operations } = outcome;
           const createdAt = plan.base?.createdAt ?? turn.createdAt;
           saving.own.moved(id, plan.base?.version, version);
-          take(saving, session, id, turn.mine, { version, state: plan.state, operations, createdAt }, at);
+          const stored: Base = { version, state: plan.state, isMigrated: false, operations, createdAt };
+          take(saving, session, id, turn.mine, stored, at);
           return { version, first, last, replayed: false };
         } else {
           const { version, first, last } = outcome;
@@ -68,23 +84,22 @@ export async function saveTurn<TData>(saving: Saving<TData>, input: PreparedTurn
           const now = await store.load(id, 0);
           if (now !== null && now.row.life === outcome.life) {
             if (now.row.version === version) saving.own.movedOnce(id, turn.base?.version, version);
-            take(saving, session, id, turn.mine, baseOfRow(now.row), now.row.updatedAt);
+            takeIfKnown(saving, session, turn.mine, now.row, call);
           }
           return { version, first, last, replayed: true };
         }
         const theirs = await store.load(id, 0);
         if (theirs === null) throw refusalError({ status: "absent" }, call, id);
-        const stored = baseOfRow(theirs.row);
+        const stored = baseOfRow(theirs.row, saving.versions, call);
         const policy = input.conflict ?? saving.conflict;
         const merged = resolveConflict(saving, policy, {
           id,
           call,
           base: turn.base,
-          mine: turn.mine,
+          mine: turn.checked,
           stored,
         });
-        await check(saving, partsOf<TData>(merged, id), input);
-        plan = turn.plan(stored, merged);
+        plan = turn.plan(stored, await checkedState(saving, merged, partsOf<TData>(merged, id), input));
         checkPatience(patience, environment.now(), id);
         await environment.pause(retry);
       }
@@ -115,6 +130,8 @@ function checkSession<TData>(session: SessionState<TData>, operation: string): s
 interface Snapshot {
   readonly base: Base | null;
   readonly mine: Json;
+  /** The same after validation, which may change it. */
+  readonly checked: Json;
   readonly createdAt: number;
   plan(base: Base | null, state: Json): TurnPlan;
 }
@@ -127,10 +144,14 @@ async function snapshot<TData>(saving: Saving<TData>, input: PreparedTurn<TData>
   const known = saving.known.get(session);
   let base: Base | null = null;
   if (version !== undefined)
-    base = known?.version === version ? known : await baseOfCopy(saving, id, version);
-  const mine = encodeState(session, { operation: call, sessionId: id }, hiddenParts(base?.state));
-  const checked = check(saving, session, input);
-  if (checked !== undefined) await checked;
+    base = known?.version === version ? known : await baseOfCopy(saving, id, version, call);
+  const mine = encodeState(
+    session,
+    { operation: call, sessionId: id },
+    hiddenParts(base?.state, saving.versions),
+  );
+  const isChecked = saving.validate !== undefined || saving.schema !== undefined;
+  const checked = isChecked ? await checkedState(saving, mine, session, input) : mine;
   const at = environment.now();
   const createdAt = session.metadata?.createdAt?.getTime() ?? at;
   // Nobody else knows an id that is made here, so nobody can send it again with other contents.
@@ -143,6 +164,7 @@ async function snapshot<TData>(saving: Saving<TData>, input: PreparedTurn<TData>
   return {
     base,
     mine,
+    checked,
     createdAt,
     plan: (base, state) =>
       planTurn({
@@ -165,13 +187,27 @@ async function snapshot<TData>(saving: Saving<TData>, input: PreparedTurn<TData>
 
 const unchanged: RowChanges = {};
 
-/** @throws `INVALID_STATE` */
-function check<TData>(
-  { schema }: Saving<TData>,
-  { data }: Pick<SessionState<TData>, "data">,
-  { id, call }: PreparedTurn<TData>,
-): void | Promise<void> {
-  return schema === undefined ? undefined : validateData(schema, data, { operation: call, sessionId: id });
+/** A state after the application's own validation, and valid by the schema. @throws `INVALID_STATE`, `HOOK_FAILED` */
+async function checkedState<TData>(
+  { schema, validate, versions }: Saving<TData>,
+  state: Json,
+  parts: Pick<SessionState<TData>, "data" | "dataByRoute">,
+  { id, call, ticket }: PreparedTurn<TData>,
+): Promise<Json> {
+  const context = { operation: call, sessionId: id };
+  if (validate === undefined) {
+    if (schema !== undefined) await validateState(schema, parts, context);
+    return state;
+  }
+  const session: SessionState<TData> = { id, ...partsOf<TData>(state, id) };
+  const issues = (await validate(session, { ...context, ticket })) ?? [];
+  if (issues.length > 0) {
+    const places = issues.map(({ path }) => path.join(".")).join(", ");
+    const message = `${call}: the state was refused in ${places}; see \`issues\`. Nothing was written`;
+    throw new ValidationError("INVALID_STATE", message, { ...context, issues });
+  }
+  if (schema !== undefined) await validateState(schema, session, context);
+  return encodeState(session, context, hiddenParts(state, versions));
 }
 
 const triesRemembered = 32;
@@ -194,11 +230,34 @@ function firstTried<TData>(
 }
 
 /** For a copy of a loaded object, what it was made from is the row itself, if it still has that version. */
-async function baseOfCopy<TData>({ store }: Saving<TData>, id: string, version: string): Promise<Base> {
+async function baseOfCopy<TData>(
+  { store, versions }: Saving<TData>,
+  id: string,
+  version: string,
+  call: string,
+): Promise<Base> {
   const now = await store.load(id, 0);
   // What the copy was saved with before is not known, so neither is how far a retry reaches back.
-  if (now?.row.version === version) return { ...baseOfRow(now.row), operations: null };
-  return { version, state: null, operations: null, createdAt: null };
+  if (now?.row.version === version) return { ...baseOfRow(now.row, versions, call), operations: null };
+  return { version, state: null, isMigrated: false, operations: null, createdAt: null };
+}
+
+/**
+ * After a replay. Where a newer version of the application has gone on from the turn, the turn is stored all the same: the
+ * object then keeps its old version, and its next save is refused.
+ */
+function takeIfKnown<TData>(
+  saving: Saving<TData>,
+  session: SessionState<TData>,
+  mine: Json,
+  row: SessionRow,
+  call: string,
+): void {
+  try {
+    take(saving, session, row.id, mine, baseOfRow(row, saving.versions, call), row.updatedAt);
+  } catch (error) {
+    if (!isWaymarkError(error) || error.code !== "STATE_TOO_NEW") throw error;
+  }
 }
 
 /** Makes the object what its new version says, and remembers what the store holds for it. */

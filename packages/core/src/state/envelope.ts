@@ -3,7 +3,7 @@ import { encodeValue } from "../codec/encode.js";
 import { isPlainObject } from "../codec/kind.js";
 import { setOwn } from "../codec/own.js";
 import type { Json } from "../contract/json.js";
-import { StorageError, ValidationError, type ValidationIssue } from "../errors.js";
+import { StorageError, ValidationError, WaymarkError, type ValidationIssue } from "../errors.js";
 import type { SessionState } from "./session.js";
 import { isCount, isStateShape, isVisibleRanges, type StateParts, type VisibleRanges } from "./shape.js";
 
@@ -13,6 +13,8 @@ export interface StateExtras {
   readonly historyBefore?: number | undefined;
   /** Absent: all messages. */
   readonly visible?: VisibleRanges | undefined;
+  /** The application's version of the schema. Default, which is not written: 1. */
+  readonly schemaVersion?: number | undefined;
 }
 
 /** A stored state, read back. Its times, id and version are in the row, not here. */
@@ -22,11 +24,20 @@ export interface DecodedState<TData> {
   readonly visible: VisibleRanges | undefined;
 }
 
+/**
+ * How the parts below are written. It is in a stored state only where it is not 1, so that a release of Waymark which does
+ * not know it refuses the state instead of reading it wrongly.
+ */
+const stateFormat = 1;
+
 /** Kept in columns of the row. */
 const rowTimes: ReadonlySet<string> = new Set(["createdAt", "updatedAt"]);
 const stateKeys = ["data", "dataByRoute", "routeHistory", "currentRoute", "currentStep", "metadata"] as const;
 const sessionKeys: ReadonlySet<unknown> = new Set([...stateKeys, "id", "version"]);
-const storedKeys: ReadonlySet<string> = new Set([...stateKeys, "historyBefore", "visible"]);
+const storedKeys: ReadonlySet<string> = new Set([
+  ...stateKeys,
+  ...["historyBefore", "visible", "schemaVersion", "format"],
+]);
 
 /**
  * A session as the plain JSON of its row. `id`, `version` and the two times of the metadata are left out: the row has them.
@@ -40,7 +51,7 @@ export function encodeState<TData>(
 ): Json {
   const issues: ValidationIssue[] = [];
   checkSession(session, issues);
-  const { historyBefore = 0, visible } = extras;
+  const { historyBefore = 0, visible, schemaVersion = 1 } = extras;
   if (!isCount(historyBefore))
     issues.push({ path: ["historyBefore"], message: "must be a whole number from 0" });
   if (visible !== undefined && !isVisibleRanges(visible)) {
@@ -61,20 +72,25 @@ export function encodeState<TData>(
     ...(session.currentStep === undefined ? {} : { currentStep: part("currentStep") }),
     ...(isEmpty(metadata) ? {} : { metadata }),
     ...(visible === undefined ? {} : { visible: visible.map(([from, to]) => [from, to]) }),
+    ...(schemaVersion === 1 ? {} : { schemaVersion }),
   };
 }
 
 /**
- * The inverse of {@link encodeState}.
- * @throws StorageError `STORAGE_DAMAGED` when the JSON is not of its making.
+ * The inverse of {@link encodeState}; whatever the schema version is.
+ * @throws StorageError `STORAGE_DAMAGED` when the JSON is not of its making. `STATE_TOO_NEW`
  */
 export function decodeState<TData>(json: Json, context: DecodeContext): DecodedState<TData> {
+  checkFormat(json, context);
   const stored = decodeValue(json, context);
   const issues: ValidationIssue[] = [];
   if (!isPlainObject(stored)) throw damagedState(["the whole"], context);
   const hasUnknown = Object.keys(stored).some((key) => !storedKeys.has(key));
   if (hasUnknown) throw damagedState(["a part that this version does not know"], context);
-  const { historyBefore, visible, ...state } = stored;
+  const { historyBefore, visible, schemaVersion, format, ...state } = stored;
+  if (format !== undefined && format !== stateFormat) throw damagedState(["format"], context);
+  if (schemaVersion !== undefined && !isSchemaVersion(schemaVersion))
+    throw damagedState(["schemaVersion"], context);
   if (!isCount(historyBefore)) throw damagedState(["historyBefore"], context);
   if (visible !== undefined && !isVisibleRanges(visible)) throw damagedState(["visible"], context);
   if (!isStateShape<TData>(state, issues))
@@ -83,6 +99,36 @@ export function decodeState<TData>(json: Json, context: DecodeContext): DecodedS
       context,
     );
   return { state, historyBefore, visible };
+}
+
+/**
+ * Before anything else of a stored state is looked at: another format may mean other things by the same parts.
+ * @throws `STATE_TOO_NEW` for a state that a newer release of Waymark wrote.
+ */
+export function checkFormat(state: Json, { operation, sessionId }: DecodeContext): void {
+  const format = partOf(state, "format");
+  if (typeof format !== "number" || format <= stateFormat) return;
+  throw new WaymarkError(
+    "STATE_TOO_NEW",
+    `${operation}: a newer release of Waymark wrote the session's state, in format ${format}; this one knows ` +
+      `${stateFormat}. It was left as it is`,
+    { operation, sessionId },
+  );
+}
+
+/** The schema version of a stored state; 1 where it has none. */
+export function schemaVersionOf(state: Json): number {
+  const version = partOf(state, "schemaVersion");
+  return isSchemaVersion(version) ? version : 1;
+}
+
+/** Whether this is a version that a schema can have. */
+export function isSchemaVersion(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 1;
+}
+
+function partOf(state: Json, name: "format" | "schemaVersion"): unknown {
+  return isPlainObject(state) ? state[name] : undefined;
 }
 
 function checkSession(session: unknown, issues: ValidationIssue[]): void {

@@ -10,8 +10,10 @@ import { jsonBytes } from "./size.js";
 /** What the store held when the state that is now to be saved was read or last saved. */
 export interface Base {
   readonly version: string;
-  /** The state as it was stored. */
+  /** The state as it was stored, in the present version of its schema. */
   readonly state: Json;
+  /** The store has it in an older version of its schema, so that the next save writes it. */
+  readonly isMigrated: boolean;
   /** How many operations the row had had; null where that is not known. */
   readonly operations: number | null;
   /** Milliseconds; null where that is not known. */
@@ -54,7 +56,7 @@ const opened: RowChanges = { status: "active", completedAt: null };
 export function planTurn(changes: TurnChanges): TurnPlan {
   const { id, base, messages, operation, retry, at, owner, reopen } = changes;
   const { state, history } = spill(changes.state, at);
-  const isChanged = base === null || !jsonEqual(base.state, state);
+  const isChanged = base === null || base.isMigrated || !jsonEqual(base.state, state);
   const position = isChanged
     ? { state, route: idOf(state, "currentRoute"), step: idOf(state, "currentStep") }
     : undefined;
@@ -88,7 +90,7 @@ export function planTurn(changes: TurnChanges): TurnPlan {
  */
 export function turnDigest(state: Json, messages: readonly NewEntry[]): string {
   const { state: kept } = spill(state, 0);
-  const own = isObject(kept) ? { ...kept, historyBefore: null, visible: null } : kept;
+  const own = isObject(kept) ? { ...kept, historyBefore: null, visible: null, schemaVersion: null } : kept;
   return digest([own, messages.map(({ role, content, body }) => [role, content, body])]);
 }
 

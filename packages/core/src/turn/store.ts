@@ -1,4 +1,5 @@
 import type { PersistenceAdapter } from "../contract/adapter.js";
+import type { SessionRepository } from "../contract/repositories.js";
 import type { SessionRow } from "../contract/row.js";
 import type { Commit, Committed, Outcome } from "../contract/turns.js";
 import { isWaymarkError } from "../errors.js";
@@ -30,6 +31,8 @@ export interface TurnStore {
   load(id: string, last: number): Promise<Merged | null>;
   /** The session with the messages that `choose` picks. */
   read(id: string, choose: (row: SessionRow) => readonly Range[]): Promise<Merged | null>;
+  /** Rows that match; tombstones only where the filter asks for them. */
+  find: SessionRepository["find"];
   delete(id: string, owner: string | undefined, patience: Patience): Promise<boolean>;
   prune(row: SessionRow): Promise<boolean>;
   drain(id: string, patience: Patience): Promise<void>;
@@ -110,6 +113,7 @@ export function createTurnStore(untyped: PersistenceAdapter, environment: TurnEn
     append: appends.add,
     load,
     read,
+    find: adapter.sessionRepository.find,
     delete: (id, owner, patience) => {
       appends.seal(id);
       return lanes.run(id, () => outbox.delete(id, owner, patience));

@@ -12,7 +12,7 @@ const schema = {
   name: z.string(),
   guests: z.coerce.number(),
   at: z.iso.datetime().transform((text) => new Date(text)),
-  note: z.string().nullable(),
+  note: { input: z.string().nullable(), stored: z.string().nullable() },
 };
 const provider = scriptedModel([]);
 const adapter = mapAdapter();
@@ -50,6 +50,7 @@ const agent = new Agent({
         // @ts-expect-error the schema has no field of this name
         { id: "other", prompt: "?", collect: ["gests"] },
       ],
+      check: z.object({ name: z.string(), guests: z.number() }).refine(({ guests }) => guests > 0),
       onComplete: ({ data, session }) => {
         expectTypeOf(data.at).toEqualTypeOf<Date | undefined>();
         expectTypeOf(session).toEqualTypeOf<SessionState<Booking>>();

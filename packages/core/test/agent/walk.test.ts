@@ -368,3 +368,146 @@ describe("what cannot work", () => {
     }
   });
 });
+
+describe("a check of the whole", () => {
+  const dates = {
+    from: z.coerce.date(),
+    to: z.coerce.date(),
+    note: z.string(),
+  };
+
+  function travel(script: readonly ScriptedReply[], path: string[] = ["to"]) {
+    const model = scriptedModel(script);
+    const completions: unknown[] = [];
+    const agent = new Agent({
+      name: "Travel",
+      provider: model,
+      schema: dates,
+      routes: [
+        {
+          id: "trip",
+          steps: [
+            { id: "from", prompt: "Ask for the first day.", collect: ["from"] },
+            { id: "to", prompt: "Ask for the last day.", collect: ["to"] },
+            { id: "goodbye", prompt: "Say goodbye." },
+          ],
+          check: z
+            .object({ from: z.date(), to: z.date() })
+            .refine(({ from, to }) => from < to, { message: "ends before it begins", path }),
+          onComplete: ({ data }) => void completions.push({ ...data }),
+        },
+      ],
+    });
+    const session = agent.createSession();
+    const say = (content: string) => agent.respond({ history: [{ role: "user", content }], session });
+    return { model, session, say, completions };
+  }
+
+  it("lets a route be completed that it accepts", async () => {
+    const { session, say, completions } = travel([
+      { message: "Goodbye", data: { from: "2026-01-01", to: "2026-01-05" }, step: "goodbye" },
+    ]);
+    expect((await say("From the 1st to the 5th")).completed).toBe("trip");
+    expect(completions).toHaveLength(1);
+    expect(session.dataByRoute["trip"]).toEqual({
+      from: new Date("2026-01-01"),
+      to: new Date("2026-01-05"),
+    });
+  });
+
+  it("asks again for the field that it names, before the route says goodbye", async () => {
+    const wrong = { from: "2026-01-05", to: "2026-01-01" };
+    const { model, session, say, completions } = travel([
+      { message: "Goodbye", data: wrong, step: "goodbye" },
+      // The same history, so the model finds the same again.
+      { message: "It ends before it begins. When does it end?", data: wrong },
+      { message: "Goodbye", data: { to: "2026-01-09" }, step: "goodbye" },
+    ]);
+    const first = await say("From the 5th to the 1st");
+    expect(first.message).toBe("It ends before it begins. When does it end?");
+    expect(first.completed).toBeUndefined();
+    expect(first.collected).toEqual({ from: new Date("2026-01-05") });
+    expect(session.data).toEqual({ from: new Date("2026-01-05") });
+    expect(session.dataByRoute).toEqual({ trip: { from: new Date("2026-01-05") } });
+    expect(session.currentStep).toMatchObject({ id: "to" });
+    expect(session.routeHistory).toMatchObject([{ routeId: "trip", completed: false }]);
+    expect(completions).toHaveLength(0);
+    expect(model.requests).toHaveLength(2);
+    expect(model.requests[1]).toMatchObject({
+      step: { id: "to" },
+      refused: [{ field: "to", value: new Date("2026-01-01"), problems: ["ends before it begins"] }],
+    });
+    const second = await say("The 9th");
+    expect(second.completed).toBe("trip");
+    expect(model.requests[2]?.refused).toEqual([]);
+    expect(completions).toEqual([{ from: new Date("2026-01-05"), to: new Date("2026-01-09") }]);
+  });
+
+  it("asks for the last step again where it names no field", async () => {
+    const wrong = { from: "2026-01-05", to: "2026-01-01" };
+    const reply = { message: "When does it end?", data: wrong, step: "to" };
+    const { model, session, say } = travel([{ ...reply, step: "goodbye" }, reply], []);
+    await say("From the 5th to the 1st");
+    expect(session.currentStep).toMatchObject({ id: "to" });
+    expect(session.data).toEqual({ from: new Date("2026-01-05") });
+    expect(model.requests[1]?.refused).toMatchObject([{ field: "to", problems: ["ends before it begins"] }]);
+  });
+
+  it("goes back to an earlier step", async () => {
+    const wrong = { from: "2026-01-05", to: "2026-01-01" };
+    const { session, say } = travel(
+      [
+        { message: "Goodbye", data: wrong, step: "goodbye" },
+        { message: "When does it begin?", data: wrong, step: "from" },
+      ],
+      ["from"],
+    );
+    await say("From the 5th to the 1st");
+    expect(session.currentStep).toMatchObject({ id: "from" });
+    expect(session.data).toEqual({ to: new Date("2026-01-01") });
+  });
+
+  it("finds what the application has put in, before anything is asked", async () => {
+    const { model, session, say } = travel([{ message: "When does it end?", step: "to" }]);
+    session.data = { from: new Date("2026-01-05"), to: new Date("2026-01-01") };
+    expect((await say("Hi")).message).toBe("When does it end?");
+    expect(model.requests[0]).toMatchObject({ step: { id: "to" }, refused: [{ field: "to" }] });
+    expect(session.data).toEqual({ from: new Date("2026-01-05") });
+  });
+
+  it("stands where it has to ask although the step would be passed over", async () => {
+    const model = scriptedModel(() => "Which?");
+    const agent = new Agent({
+      name: "Skip",
+      provider: model,
+      schema: { a: z.string(), b: z.string() },
+      routes: [
+        {
+          id: "r",
+          steps: [{ id: "a", prompt: "?", collect: ["a"], skipWhen: () => true }],
+          check: z.object({ a: z.literal("right") }),
+        },
+      ],
+    });
+    const session = agent.createSession({ data: { a: "wrong" } });
+    for (const text of ["one", "two"]) {
+      const response = await agent.respond({ history: [{ role: "user", content: text }], session });
+      expect(response.completed).toBeUndefined();
+      expect(session.currentStep).toMatchObject({ id: "a" });
+    }
+    // Told once that it is wrong, and once that it is missing.
+    expect(model.requests.map(({ refused }) => refused[0]?.value)).toEqual(["wrong", undefined, undefined]);
+  });
+
+  it("that cannot work is refused at once", () => {
+    const make = (check: never, collect: readonly "note"[]) => () =>
+      new Agent({
+        name: "x",
+        provider: scriptedModel([]),
+        schema: dates,
+        routes: [{ id: "r", steps: [{ id: "s", prompt: "?", collect }], check }],
+      });
+    expect(make((() => true) as never, ["note"])).toThrow("`check` that is not a schema");
+    expect(make(z.object({}) as never, [])).toThrow("collects nothing");
+  });
+});

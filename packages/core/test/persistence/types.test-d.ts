@@ -23,3 +23,22 @@ await typed.saveTurn({ session: createSession<{ when: string }>({ id: "s" }) });
 
 const untyped = new PersistenceManager({ adapter });
 expectTypeOf((await untyped.loadSessionState("s"))?.data["x"]).toEqualTypeOf<unknown>();
+
+// A field with a schema for what comes in and one for what is stored.
+const date = { input: z.iso.date().transform((text) => new Date(text)), stored: z.date() };
+const dated = new PersistenceManager({
+  adapter,
+  schema: { when: date, name: z.string() },
+  schemaVersion: 2,
+  migrations: {
+    1: (state) => {
+      expectTypeOf(state.data["when"]).toEqualTypeOf<unknown>();
+      state.data["name"] = String(state.data["name"]);
+    },
+  },
+});
+const datedSession = await dated.loadSessionState("s");
+expectTypeOf(datedSession?.data).toEqualTypeOf<Partial<{ when: Date; name: string }> | undefined>();
+
+// @ts-expect-error: a migration is not async
+void new PersistenceManager({ adapter, schemaVersion: 2, migrations: { 1: async () => {} } });

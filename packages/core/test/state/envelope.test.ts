@@ -53,6 +53,13 @@ describe("encodeState", () => {
     });
   });
 
+  it("has a schema version only where it is not the first", () => {
+    expect(encodeState(booking(), context, { schemaVersion: 1 })).not.toHaveProperty("schemaVersion");
+    const json = encodeState(booking(), context, { schemaVersion: 3 });
+    expect(json).toHaveProperty("schemaVersion", 3);
+    expect(decodeState(json, context).state).not.toHaveProperty("schemaVersion");
+  });
+
   it("comes back with what stands beside the session", () => {
     const json = encodeState(booking(), context, {
       historyBefore: 7,

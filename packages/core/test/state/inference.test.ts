@@ -44,6 +44,17 @@ describe("types flow from the schema", () => {
     expectTypeOf<InferData<typeof schema>>().toEqualTypeOf<Expected>();
   });
 
+  it("of fields with a schema for what is stored", () => {
+    const session = sessionOf({
+      email: { input: z.string().toLowerCase(), stored: v.string() },
+      guests: { input: z.string().transform(Number), stored: z.number() },
+      when: { input: type("string.date.parse"), stored: type("Date") },
+    });
+    expectTypeOf(session.data).toEqualTypeOf<Partial<Expected>>();
+    // @ts-expect-error a field of two schemas names both
+    sessionOf({ email: { input: z.string() } });
+  });
+
   it("into the helpers", () => {
     const session = sessionOf({ email: z.string(), guests: z.number() });
     session.data.email = "a@b.c";

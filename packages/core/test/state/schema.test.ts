@@ -3,9 +3,11 @@ import { type } from "arktype";
 import * as v from "valibot";
 import { z } from "zod";
 import { ValidationError } from "../../src/errors.js";
-import { type Schema, validateData, validateField } from "../../src/state/schema.js";
+import { type Schema, validateField, validateState, validateWhole } from "../../src/state/schema.js";
 
 const details = { operation: "saveTurn", sessionId: "s1" };
+const validateData = (schema: Schema, data: object, of: typeof details) =>
+  validateState(schema, { data, dataByRoute: {} }, of);
 const bySchema: Record<string, Schema> = {
   zod: {
     email: z.email(),
@@ -141,5 +143,64 @@ describe("validators that wait or fail", () => {
     const copy: Schema = { a: z.any().transform((value: object) => ({ ...value })) };
     const error = issuesOf(() => validateData(copy, { a: { call: () => 1 } }, details));
     expect(error.issues).toEqual([{ path: ["data", "a", "call"], message: "is a function" }]);
+  });
+});
+
+describe("what each route has collected", () => {
+  const schema: Schema = { a: z.object({ b: z.number() }), c: z.string() };
+
+  it("is validated like the whole, and named by its route", () => {
+    const state = { data: { c: "x" }, dataByRoute: { one: { a: { b: "no" }, other: 1 }, two: { c: 2 } } };
+    const error = issuesOf(() => validateState(schema, state, details));
+    expect(error.issues.map(({ path }) => path)).toEqual([
+      ["dataByRoute", "one", "a", "b"],
+      ["dataByRoute", "two", "c"],
+    ]);
+    expect(error.message).toContain('in "a", "c"');
+  });
+
+  it("is not validated again where it is the same value", () => {
+    let count = 0;
+    const counting: Schema = { a: z.any().refine(() => ++count > 0) };
+    const a = new Date(0);
+    void validateState(
+      counting,
+      { data: { a }, dataByRoute: { one: { a }, two: { a: new Date(1) } } },
+      details,
+    );
+    expect(count).toBe(2);
+  });
+});
+
+describe("a field with a schema for what is stored", () => {
+  const schema: Schema = {
+    when: { input: z.iso.date().transform((text) => new Date(text)), stored: z.date() },
+    wrong: { input: z.string(), stored: z.string().transform(() => "other") },
+  };
+
+  it("takes in with one and checks with the other", () => {
+    expect(validateField(schema, "when", "2026-01-01")).toEqual({ value: new Date("2026-01-01") });
+    expect(validateField(schema, "when", new Date(0))).toMatchObject({
+      issues: [{ path: ["data", "when"] }],
+    });
+    expect(validateData(schema, { when: new Date(0) }, details)).toBeUndefined();
+    const error = issuesOf(() => validateData(schema, { when: "2026-01-01", wrong: "x" }, details));
+    expect(error.issues.map(({ path }) => path)).toEqual([
+      ["data", "when"],
+      ["data", "wrong"],
+    ]);
+  });
+});
+
+describe("a check of the whole", () => {
+  it("names fields by their path, and never throws", async () => {
+    const check = z.object({ a: z.number(), b: z.number() }).refine(({ a, b }) => a < b, { path: ["b"] });
+    expect(await validateWhole(check, { a: 1, b: 2 })).toMatchObject({ value: {} });
+    expect(await validateWhole(check, { a: 2, b: 1 })).toMatchObject({ issues: [{ path: ["data", "b"] }] });
+    const boom = z.object({}).refine(() => {
+      throw new TypeError("secret");
+    });
+    const message = "the check of the whole failed by itself (TypeError)";
+    expect(await validateWhole(boom, {})).toEqual({ issues: [{ path: ["data"], message }] });
   });
 });

@@ -1,4 +1,5 @@
 import type { PersistenceAdapter } from "../../src/contract/adapter.js";
+import { checkFind, compareFound, encodeCursor, matches } from "../../src/contract/find.js";
 import type { Entry, SessionRow } from "../../src/contract/row.js";
 
 /** What the store is about to do. */
@@ -56,7 +57,16 @@ export function mapAdapter(): MapAdapter {
         }),
       delete: (id, seen) =>
         call("delete", id, () => (rows.get(id)?.revision === seen ? rows.delete(id) : false)),
-      find: () => call("find", "", () => ({ items: [...rows.values()], next: null })),
+      find: (filter, page) =>
+        call("find", "", () => {
+          const behind = checkFind(page);
+          const found = [...rows.values()]
+            .filter((row) => matches(row, filter) && (behind === null || compareFound(row, behind) > 0))
+            .toSorted(compareFound);
+          const items = found.slice(0, page.limit);
+          const last = items.at(-1);
+          return { items, next: found.length > items.length && last ? encodeCursor(last) : null };
+        }),
     },
     messageRepository: {
       insert: (added) =>
