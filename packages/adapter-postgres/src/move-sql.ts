@@ -158,6 +158,7 @@ function clauses(shape: Shape, p: (field: Field) => string): { sets: string; gua
   const guards = [
     "NOT s.dirty",
     "s.operation_count >= 0",
+    `(s.expires_at IS NULL OR s.expires_at > to_timestamp(${p("at")} / 1000))`,
     reopen,
     `strpos(s.operations, ${p("line_start")}) = 0`,
   ];

@@ -149,7 +149,8 @@ export function createSessions(db: Database, { sessions }: Names, rows: Rows): S
 const illFormed = /[\0\p{Surrogate}]/u;
 
 function conditions(filter: Filter, parameter: (value: Value, type: string) => string): string[] {
-  const { userId, agentName, status, updatedBefore, updatedAfter, expiresBefore, dirty } = filter;
+  const { userId, agentName, status, updatedBefore, updatedAfter, expiresBefore, expiresAfter, dirty } =
+    filter;
   const where: string[] = [];
   const time = (value: number) => toColumn("_at", parameter(value, "float8"));
   const equal = (column: string, value: string) =>
@@ -161,6 +162,8 @@ function conditions(filter: Filter, parameter: (value: Value, type: string) => s
   if (updatedBefore !== undefined) where.push(`s.updated_at < ${time(updatedBefore)}`);
   if (updatedAfter !== undefined) where.push(`s.updated_at > ${time(updatedAfter)}`);
   if (expiresBefore !== undefined) where.push(`s.expires_at < ${time(expiresBefore)}`);
+  if (expiresAfter !== undefined)
+    where.push(`(s.expires_at IS NULL OR s.expires_at > ${time(expiresAfter)})`);
   if (dirty !== undefined) where.push(`s.dirty = ${parameter(dirty ? "t" : "f", "boolean")}`);
   return where;
 }
