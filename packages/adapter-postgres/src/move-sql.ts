@@ -162,6 +162,7 @@ function clauses(shape: Shape, p: (field: Field) => string): { sets: string; gua
   const guards = [
     "NOT s.dirty",
     "s.operation_count >= 0",
+    `(s.expires_at IS NULL OR s.expires_at > to_timestamp(${p("at")} / 1000))`,
     reopen,
     `${p("operation")} <> ALL (s.operation_ids)`,
   ];

@@ -149,7 +149,8 @@ export function createSessions(db: Database, { sessions }: Names, rows: Rows): S
 const illFormed = /[\0\p{Surrogate}]/u;
 
 function conditions(filter: Filter, parameter: (value: Value, type: string) => string): string[] {
-  const { userId, agentName, status, updatedBefore, updatedAfter, expiresBefore, dirty } = filter;
+  const { userId, agentName, status, updatedBefore, updatedAfter, expiresBefore, expiresAfter, dirty } =
+    filter;
   const where: string[] = [];
   const time = (value: number) => toColumn("_at", parameter(value, "float8"));
   // What has the index: the day changes once a day, so that ordinary turns leave all indexes alone.
@@ -167,6 +168,8 @@ function conditions(filter: Filter, parameter: (value: Value, type: string) => s
     where.push(`s.updated_at > ${time(updatedAfter)} AND s.updated_day >= ${day(updatedAfter)}`);
   }
   if (expiresBefore !== undefined) where.push(`s.expires_at < ${time(expiresBefore)}`);
+  if (expiresAfter !== undefined)
+    where.push(`(s.expires_at IS NULL OR s.expires_at > ${time(expiresAfter)})`);
   if (dirty !== undefined) where.push(`s.dirty = ${parameter(dirty ? "t" : "f", "boolean")}`);
   return where;
 }

@@ -79,12 +79,13 @@ return '[' .. seen[2] .. ',' .. seen[3] .. ',' .. (seen[4] or 'null') .. ']'`;
  * fields of the row as name and text. Empty: not given.
  */
 export const turn = `${row}${whole}
-local life, version, last, user, status, dirty, count, ids = unpack(
-  redis.call('HMGET', KEYS[1], 'life', 'version', 'last', 'userId', 'status', 'dirty', 'count', 'ids'), 1, 8)
+local life, version, last, user, status, dirty, count, ids, expires = unpack(
+  redis.call('HMGET', KEYS[1], 'life', 'version', 'last', 'userId', 'status', 'dirty', 'count', 'ids', 'expiresAt'), 1, 9)
 if not life then return false end
 local open = string.sub(life, 1, -2)
 local isPlain = version and last and count and ids and dirty == 'false' and status ~= '"deleting"'
   and (status == '"active"' or ARGV[4] == '1')
+  and (expires == 'null' or expires and tonumber(expires) > tonumber(ARGV[9]))
   and string.sub(version, 1, #life) == open .. '.' and tonumber(string.sub(version, #life + 1, -2))
   and (ARGV[1] == '' or version == ARGV[1])
   and (ARGV[2] == '' or last == ARGV[2])

@@ -26,7 +26,7 @@ export function makeRow(id: string, fields: Partial<SessionRow> = {}): SessionRo
     createdAt: 1_700_000_000_001,
     updatedAt: 1_700_000_000_999,
     completedAt: 1_700_000_000_777,
-    expiresAt: 1_900_000_000_555,
+    expiresAt: 4_100_000_000_555,
     route: "book",
     step: "when",
     state: { data: { name: "Ann", guests: 2, tags: ["a", { b: null }] }, routeHistory: [], empty: {} },

@@ -1,5 +1,6 @@
 export type { PersistenceAdapter } from "./contract/adapter.js";
 export type { Expiry, Records, Search, SearchHit, StoredRecord } from "./contract/facets.js";
+export { isExpired } from "./contract/expiry.js";
 export { checkId, utf8Length } from "./contract/id.js";
 export type { Json } from "./contract/json.js";
 export type { MessageRepository, SessionRepository } from "./contract/repositories.js";

@@ -40,6 +40,7 @@ export type {
 export type { SessionInspection } from "./persistence/inspect.js";
 export type { List } from "./persistence/list.js";
 export { PersistenceManager, type MessageInput } from "./persistence/manager.js";
+export type { EraseReport, PruneOptions, PruneReport } from "./persistence/retention.js";
 export type { SessionInfo, SessionQuery } from "./persistence/queries.js";
 export type {
   ConflictPolicy,

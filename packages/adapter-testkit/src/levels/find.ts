@@ -174,7 +174,7 @@ const cases: readonly Case[] = [
   {
     promise: "P8",
     name: "each condition selects what it says, with exclusive bounds",
-    todo: "All conditions have to hold; bounds are exclusive; rows without `expiresAt` never expire; tombstones are hidden unless asked for.",
+    todo: "All conditions have to hold; bounds are exclusive; rows without `expiresAt` never expire, so that `expiresAfter` has them and `expiresBefore` does not; tombstones are hidden unless asked for.",
     async run(world) {
       const userId = world.newId();
       const row = (end: string, fields: Partial<SessionRow>) =>
@@ -205,6 +205,9 @@ const cases: readonly Case[] = [
       await check({ expiresBefore: 100 }, "dirty");
       await check({ expiresBefore: 101 }, "abandoned", "dirty");
       await check({ expiresBefore: 101, status: ["deleting", "abandoned"] }, "abandoned", "deleting");
+      await check({ expiresAfter: 99 }, "active", "completed", "abandoned", "unnamed");
+      await check({ expiresAfter: 98 }, "active", "completed", "abandoned", "dirty", "unnamed");
+      await check({ expiresAfter: 98, expiresBefore: 100 }, "dirty");
       await check({ dirty: true }, "dirty");
       await check({ dirty: true, agentName: "booking" });
       assertIds(
@@ -242,6 +245,7 @@ const cases: readonly Case[] = [
           ...maybe({ updatedBefore: random.int(1, 7) }),
           ...maybe({ updatedAfter: random.int(0, 6) }),
           ...maybe({ expiresBefore: random.int(1, 4) }),
+          ...maybe({ expiresAfter: random.int(0, 4) }),
           ...maybe({ dirty: true }),
         };
         const expected = rows.filter((row) => matches(row, filter)).toSorted(compareFound);

@@ -389,6 +389,44 @@ function knownParts(state: Json): Json {
   return Object.fromEntries(Object.entries(state).filter(([name]) => known.includes(name)));
 }
 
+const retention: readonly Mutant[] = [
+  wrongTurns("turns that do not look at the time of a session", /absent from that moment on/, {
+    seen: (row) => ({ ...row, expiresAt: null }),
+    written: (row, before, { set }) => ({
+      ...row,
+      expiresAt: set.expiresAt === undefined ? (before?.expiresAt ?? null) : set.expiresAt,
+    }),
+  }),
+  wrongTurns("turns that forget when a session ends", /sets the time anew/, {
+    written: (row, before) => ({ ...row, expiresAt: before === null ? row.expiresAt : before.expiresAt }),
+  }),
+  mutant("what is over is looked for among all", /in bounded parts, and nothing else/, {
+    sessions: (right) => ({
+      find: ({ expiresBefore, ...filter }, page) =>
+        right.find(expiresBefore === undefined ? filter : { ...filter }, page),
+    }),
+  }),
+  mutant("tombstones that nobody finds", /stops at any write is finished by the next one/, {
+    sessions: (right) => ({
+      find: (filter, page) => {
+        const status = (filter.status ?? ["active", "completed", "abandoned"]).filter(
+          (one) => one !== "deleting",
+        );
+        return right.find({ ...filter, status }, page);
+      },
+    }),
+  }),
+  mutant("a delete of messages up to a place that takes all", /a trim keeps the newest/, {
+    messages: (right) => ({ deleteBySessionId: (id, { log }) => right.deleteBySessionId(id, { log }) }),
+  }),
+  mutant("sessions of a user in one status only", /the erasure of a user/, {
+    sessions: (right) => ({
+      find: (filter, page) =>
+        right.find(filter.userId === undefined ? filter : { ...filter, status: ["active"] }, page),
+    }),
+  }),
+];
+
 const variants: readonly Mutant[] = [
   wrongTurns("a state is stored by the parts that are known", /migrated when it is read/, {
     written: (row) => ({ ...row, state: knownParts(row.state) }),
@@ -737,4 +775,4 @@ function sharedClient(title: string): ReturnType<typeof memory> {
   };
 }
 
-export const mutants: readonly Mutant[] = [...seenElsewhere, ...variants, ...contract];
+export const mutants: readonly Mutant[] = [...seenElsewhere, ...retention, ...variants, ...contract];

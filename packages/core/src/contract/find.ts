@@ -1,4 +1,5 @@
 import { ValidationError } from "../errors.js";
+import { isExpired } from "./expiry.js";
 import { checkId } from "./id.js";
 import type { Filter, SessionRow } from "./row.js";
 
@@ -37,13 +38,15 @@ export function checkFind(page: { limit: number; cursor?: string }): FindPositio
 
 /** Whether a row is among those that a filter selects. For stores that filter in the process. */
 export function matches(row: SessionRow, filter: Filter): boolean {
-  const { userId, agentName, status, updatedBefore, updatedAfter, expiresBefore, dirty } = filter;
+  const { userId, agentName, status, updatedBefore, updatedAfter, expiresBefore, expiresAfter, dirty } =
+    filter;
   if (status === undefined ? row.status === "deleting" : !status.includes(row.status)) return false;
   if (userId !== undefined && row.userId !== userId) return false;
   if (agentName !== undefined && row.agentName !== agentName) return false;
   if (updatedBefore !== undefined && row.updatedAt >= updatedBefore) return false;
   if (updatedAfter !== undefined && row.updatedAt <= updatedAfter) return false;
   if (expiresBefore !== undefined && (row.expiresAt === null || row.expiresAt >= expiresBefore)) return false;
+  if (expiresAfter !== undefined && isExpired(row, expiresAfter)) return false;
   return dirty === undefined || row.dirty === dirty;
 }
 

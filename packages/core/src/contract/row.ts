@@ -67,6 +67,8 @@ export interface Filter {
   readonly updatedAfter?: number;
   /** Rows with an `expiresAt` before this time. */
   readonly expiresBefore?: number;
+  /** Rows without an `expiresAt`, or with one after this time. */
+  readonly expiresAfter?: number;
   readonly dirty?: true;
 }
 

@@ -39,7 +39,7 @@ export function prepareMessages(
 
 /** Adds messages to a session that exists, in one write. @throws `SESSION_NOT_FOUND`, `SESSION_CLOSED`, `COMMIT_TOO_LARGE` */
 export async function appendMessages<TData>(
-  { store, commitBytes, deadlineMs }: Saving<TData>,
+  { store, commitBytes, deadlineMs, expireAfterMs }: Saving<TData>,
   { id, owner, entries, options, call, now }: PreparedMessages,
 ): Promise<StoredMessage[]> {
   const bytes = entries.reduce((sum, entry) => sum + entryBytes(entry, commitBytes), 0);
@@ -49,6 +49,7 @@ export async function appendMessages<TData>(
     id,
     ...(owner === undefined ? {} : { owner }),
     ...(reopen === undefined ? {} : { reopen }),
+    expireAfterMs,
     messages: entries,
     bytes,
     patience: { deadline: now + deadlineMs, signal },

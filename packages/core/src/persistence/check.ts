@@ -31,6 +31,9 @@ export function checkDate(value: unknown, operation: string, name: string): void
   throw invalid(operation, `\`${name}\` must be a valid Date`);
 }
 
+/** So many messages may be kept of a session. */
+export const mostKept = 1_000_000;
+
 /** The owner that a call speaks for: its own, or the manager's. @throws `INVALID_ID` */
 export function ownerOf(
   userId: string | undefined,

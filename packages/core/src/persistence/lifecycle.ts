@@ -3,8 +3,9 @@ import type { SessionStatus } from "../contract/row.js";
 import { isPlainObject } from "../codec/kind.js";
 import { mergeCollected } from "../state/helpers.js";
 import type { SessionState } from "../state/session.js";
+import { expiry } from "../turn/plan.js";
 import { isStored, refusalError } from "../turn/refusal.js";
-import { checkDate, invalid, ownerOf } from "./check.js";
+import { checkCount, checkDate, invalid, mostKept, ownerOf } from "./check.js";
 import { openSession } from "./open.js";
 import type { WriteOptions } from "./options.js";
 import { prepareTurn, saveTurn } from "./save.js";
@@ -19,7 +20,7 @@ export function checkStatus(status: unknown, operation: string): void {
 
 /** Sets the status of a session, whatever it was. False: there is none. */
 export async function updateStatus<TData>(
-  { store, environment, deadlineMs, userId }: Saving<TData>,
+  { store, environment, deadlineMs, userId, expireAfterMs }: Saving<TData>,
   id: string,
   change: { readonly status: SessionStatus; readonly at: Date | undefined },
   options: Pick<WriteOptions, "userId" | "signal">,
@@ -43,7 +44,10 @@ export async function updateStatus<TData>(
           at: now,
           ...(owner === undefined ? {} : { owner }),
           reopen: true,
-          set: { status, completedAt: status === "completed" ? (at?.getTime() ?? now) : null },
+          set: {
+            ...{ status, completedAt: status === "completed" ? (at?.getTime() ?? now) : null },
+            ...expiry(expireAfterMs, now),
+          },
           messages: [],
           history: [],
         },
@@ -104,4 +108,21 @@ export async function removeSession<TData>(
   checkId(id, operation);
   const owner = ownerOf(options.userId, userId, operation);
   return store.delete(id, owner, { deadline: environment.now() + deadlineMs, signal: options.signal });
+}
+
+/** Removes all messages but the newest. @throws `SESSION_NOT_FOUND` */
+export async function trimMessages<TData>(
+  { store, environment, deadlineMs, userId }: Saving<TData>,
+  id: string,
+  keep: number,
+  options: Pick<WriteOptions, "userId" | "signal">,
+  operation: string,
+): Promise<number> {
+  checkId(id, operation);
+  checkCount(keep, [0, mostKept], operation, "keep");
+  const owner = ownerOf(options.userId, userId, operation);
+  const patience = { deadline: environment.now() + deadlineMs, signal: options.signal };
+  const removed = await store.trim(id, keep, owner, patience);
+  if (removed === null) throw refusalError({ status: "absent" }, operation, id);
+  return removed;
 }

@@ -19,11 +19,18 @@ import { createHookRunner } from "./hook-runner.js";
 import { checkHooks } from "./hooks.js";
 import { type MessageList, type MessageQuery, readMessages } from "./history.js";
 import { type SessionInspection, inspect } from "./inspect.js";
-import { copyOf, removeSession, updateCollected, updateStatus } from "./lifecycle.js";
+import { copyOf, removeSession, trimMessages, updateCollected, updateStatus } from "./lifecycle.js";
 import type { List } from "./list.js";
 import { type Opened, openSession } from "./open.js";
 import type { ManagerOptions, SavedTurn, TurnInput, WriteOptions } from "./options.js";
 import { type SessionInfo, type SessionQuery, findActive, findByUser, findSession } from "./queries.js";
+import {
+  type EraseReport,
+  type PruneOptions,
+  type PruneReport,
+  eraseSessions,
+  pruneSessions,
+} from "./retention.js";
 import { prepareTurn, saveTurn } from "./save.js";
 import type { Saving } from "./saving.js";
 import { type Watch, createWatch } from "./watch.js";
@@ -63,6 +70,8 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     this.#options = options;
     const { hooks = {}, slowMs, deadlineMs = defaultDeadlineMs, environment = systemEnvironment } = options;
     checkHooks(hooks);
+    if (options.expireAfterMs !== undefined)
+      checkMilliseconds(options.expireAfterMs, "new PersistenceManager", "expireAfterMs");
     this.#around = createAround(
       hooks,
       createHookRunner(deadlineMs, () => this.#lastTicket),
@@ -238,6 +247,39 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     );
   }
 
+  /** Removes all messages of a session but the newest. @param keep how many stay. @returns how many were removed. @throws `SESSION_NOT_FOUND` */
+  trimMessages(
+    id: string,
+    keep: number,
+    options: Pick<WriteOptions, "userId" | "signal"> = {},
+  ): Promise<number> {
+    return this.#call("trimMessages", id, async ({ ready, operation }) =>
+      trimMessages(await ready(), id, keep, options, operation),
+    );
+  }
+
+  /**
+   * The housekeeping, to be called from time to time: removes sessions whose time is over and those that the options name,
+   * finishes deletes that were begun, and delivers messages of sessions that nobody continues. One call does a bounded part;
+   * go on with `cursor: report.next`, or just call it again.
+   */
+  prune(options: PruneOptions = {}): Promise<PruneReport> {
+    return this.#call("prune", undefined, async ({ ready, ...call }) =>
+      pruneSessions(await ready(), this.#around, options, call),
+    );
+  }
+
+  /**
+   * Removes all sessions of a user with their messages, in whatever status: looks until nothing is found any more. If it is
+   * interrupted or fails, call it again. Messages that the user wrote in sessions of others are theirs, and stay.
+   */
+  eraseUser(userId: string, options: { signal?: AbortSignal | undefined } = {}): Promise<EraseReport> {
+    return this.#call("eraseUser", undefined, async ({ ready, ...call }) => {
+      checkId(userId, call.operation, "user id");
+      return eraseSessions(await ready(), this.#around, userId, options.signal, call);
+    });
+  }
+
   /**
    * Asks the store whether it is there: resolves also where it is not, and says why.
    * @param options.timeoutMs how long to wait for it; default: `deadlineMs`.
@@ -359,7 +401,8 @@ export class PersistenceManager<TData = Record<string, unknown>> {
 
   async #start(): Promise<Saving<TData>> {
     await this.#connection.ready();
-    const { adapter, conflict, deadlineMs, schema, userId, agentName, waitUntil } = this.#options;
+    const { adapter, conflict, deadlineMs, schema, userId, agentName, expireAfterMs, waitUntil } =
+      this.#options;
     const environment = this.#options.environment ?? systemEnvironment;
     return {
       store: createTurnStore(adapter, waitUntil === undefined ? environment : { ...environment, waitUntil }),
@@ -371,6 +414,7 @@ export class PersistenceManager<TData = Record<string, unknown>> {
       versions: this.#versions,
       userId,
       agentName,
+      expireAfterMs,
       known: new WeakMap(),
       tried: new WeakMap(),
       own: createOwnVersions(),

@@ -34,6 +34,11 @@ export interface PersistenceOptions<TData = unknown> {
   readonly userId?: string | undefined;
   /** Default: `rebase`. */
   readonly conflict?: ConflictPolicy<TData> | undefined;
+  /**
+   * How long a session lives after its last write, in milliseconds: then it counts as absent, and `prune` removes it. Each
+   * write of this manager sets it anew. `Infinity`: for ever. Default: what the session has, which is for ever at first.
+   */
+  readonly expireAfterMs?: number | undefined;
   /** Functions that are called around saves, loads and deletes, and told of errors and slow calls. */
   readonly hooks?: PersistenceHooks<TData> | undefined;
   /** How long a call may take before `onSlow` is told, in milliseconds. Default: 1,000. */

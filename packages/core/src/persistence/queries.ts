@@ -55,18 +55,21 @@ export async function findSession(
 
 /** The newest active session of a user, by when it was created. */
 export async function findActive(
-  { store }: Reading,
+  { store, environment }: Reading,
   userId: string,
   operation: string,
 ): Promise<SessionInfo | null> {
   checkId(userId, operation, "user id");
-  const { items } = await store.find({ userId, status: ["active"] }, { limit: 1 });
+  const { items } = await store.find(
+    { userId, status: ["active"], expiresAfter: environment.now() },
+    { limit: 1 },
+  );
   return items[0] === undefined ? null : infoOf(items[0]);
 }
 
 /** A page of a user's sessions, the newest created first. */
 export async function findByUser(
-  { store }: Reading,
+  { store, environment }: Reading,
   userId: string,
   query: SessionQuery,
   operation: string,
@@ -76,7 +79,7 @@ export async function findByUser(
   checkCount(limit, [1, largestPage], operation, "limit");
   if (cursor !== undefined && typeof cursor !== "string")
     throw invalid(operation, "`cursor` must be a string");
-  const filter: Filter = { userId, ...filterOf(query, operation) };
+  const filter: Filter = { userId, expiresAfter: environment.now(), ...filterOf(query, operation) };
   const { items, next } = await store.find(filter, { limit, ...(cursor === undefined ? {} : { cursor }) });
   return listOf(
     items.flatMap((row) => infoOf(row) ?? []),

@@ -2,13 +2,13 @@ import { jsonEqual } from "../codec/equal.js";
 import { checkId } from "../contract/id.js";
 import type { Json } from "../contract/json.js";
 import type { SessionRow } from "../contract/row.js";
-import type { NewEntry, RowChanges } from "../contract/turns.js";
+import type { NewEntry } from "../contract/turns.js";
 import { ValidationError, isWaymarkError } from "../errors.js";
 import { encodeState } from "../state/envelope.js";
 import { validateState } from "../state/schema.js";
 import type { SessionState } from "../state/session.js";
 import { type Patience, checkPatience } from "../turn/patience.js";
-import { type Base, type TurnPlan, planTurn, turnDigest } from "../turn/plan.js";
+import { type Base, type TurnPlan, expiry, planTurn, turnDigest } from "../turn/plan.js";
 import { isStored, refusalError } from "../turn/refusal.js";
 import { adopt } from "./adopt.js";
 import { encodeMessages } from "./messages.js";
@@ -154,6 +154,7 @@ async function snapshot<TData>(saving: Saving<TData>, input: PreparedTurn<TData>
   const checked = isChecked ? await checkedState(saving, mine, session, input) : mine;
   const at = environment.now();
   const createdAt = session.metadata?.createdAt?.getTime() ?? at;
+  const expires = expiry(saving.expireAfterMs, at);
   // Nobody else knows an id that is made here, so nobody can send it again with other contents.
   const operation =
     operationId === undefined
@@ -174,7 +175,10 @@ async function snapshot<TData>(saving: Saving<TData>, input: PreparedTurn<TData>
         messages,
         operation,
         retry: isNew ? undefined : { since },
-        set: base === null ? { userId: owner ?? null, agentName: saving.agentName ?? null } : unchanged,
+        set:
+          base === null
+            ? { userId: owner ?? null, agentName: saving.agentName ?? null, ...expires }
+            : expires,
         createdAt,
         at,
         owner,
@@ -184,8 +188,6 @@ async function snapshot<TData>(saving: Saving<TData>, input: PreparedTurn<TData>
       }),
   };
 }
-
-const unchanged: RowChanges = {};
 
 /** A state after the application's own validation, and valid by the schema. @throws `INVALID_STATE`, `HOOK_FAILED` */
 async function checkedState<TData>(

@@ -26,6 +26,7 @@ export interface Saving<TData> {
   readonly versions: SchemaVersions;
   readonly userId: string | undefined;
   readonly agentName: string | undefined;
+  readonly expireAfterMs: number | undefined;
   /** What the store is known to hold for a state object that was loaded or saved here; forgotten with the object. */
   readonly known: WeakMap<object, Base>;
   /** Operation ids that a state object was saved with, each with how many operations the session had had before. */

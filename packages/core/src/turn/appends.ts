@@ -2,6 +2,7 @@ import type { Commit, Committed, NewEntry, Outcome } from "../contract/turns.js"
 import type { TurnEnvironment } from "./environment.js";
 import type { Lanes } from "./lane.js";
 import type { CommitNow, Patience } from "./patience.js";
+import { expiry, opened } from "./plan.js";
 import type { Refused } from "./refusal.js";
 
 /** Messages to add to a session that exists. */
@@ -9,6 +10,8 @@ export interface Append {
   readonly id: string;
   readonly owner?: string;
   readonly reopen?: boolean;
+  /** How long the session lives from now on, in milliseconds; absent: as before. */
+  readonly expireAfterMs?: number | undefined;
   readonly messages: readonly NewEntry[];
   readonly bytes: number;
   readonly patience: Patience;
@@ -68,16 +71,17 @@ export function createAppends(
     }
   }
 
-  function commitOf(together: readonly Waiting[], { id, owner, reopen }: Append): Commit {
+  function commitOf(together: readonly Waiting[], { id, owner, reopen, expireAfterMs }: Append): Commit {
+    const at = environment.now();
     return {
       id,
       expect: { kind: "append" },
       operation: { id: environment.newId(), digest: "" },
       revision: environment.newId(),
-      at: environment.now(),
+      at,
       ...(owner === undefined ? {} : { owner }),
       ...(reopen === undefined ? {} : { reopen }),
-      set: reopen === true ? { status: "active", completedAt: null } : {},
+      set: { ...(reopen === true ? opened : undefined), ...expiry(expireAfterMs, at) },
       messages: together.flatMap(({ append }) => append.messages),
       history: [],
     };
@@ -109,6 +113,7 @@ function takeTogether(batch: Waiting[], commitBytes: number): Waiting[] {
 }
 
 function isAlike(a: Append, b: Append): boolean {
+  if (a.expireAfterMs !== b.expireAfterMs) return false;
   return a.owner === b.owner && a.reopen === b.reopen && a.patience.signal === b.patience.signal;
 }
 

@@ -1,3 +1,4 @@
+import { isExpired } from "../contract/expiry.js";
 import type { Entry, SessionRow } from "../contract/row.js";
 import type { Commit, Committed, NewEntry, Outcome } from "../contract/turns.js";
 import { type Operation, type System, emptySystem, historyLog, systemOf, withOperation } from "./system.js";
@@ -21,7 +22,7 @@ export type Applied =
  */
 export function applyCommit(row: SessionRow | null, commit: Commit): Applied {
   if (commit.expect.kind === "create") return row === null ? create(commit) : exists(row, commit);
-  if (row === null || row.status === "deleting" || isForeign(row, commit) || isOtherLife(row, commit)) {
+  if (row === null || isOver(row, commit) || isForeign(row, commit) || isOtherLife(row, commit)) {
     return refuse({ status: "absent" });
   }
   const system = systemOf(row);
@@ -38,6 +39,11 @@ function refuse(outcome: Outcome): Applied {
   return { write: false, outcome };
 }
 
+/** The row is what is left of a session. */
+function isOver(row: SessionRow, { at }: Commit): boolean {
+  return row.status === "deleting" || isExpired(row, at);
+}
+
 function isForeign(row: SessionRow, commit: Commit): boolean {
   return commit.owner !== undefined && row.userId !== null && row.userId !== commit.owner;
 }
@@ -48,8 +54,8 @@ function isOtherLife(row: SessionRow, { expect }: Commit): boolean {
 }
 
 function exists(row: SessionRow, commit: Commit): Applied {
-  // A tombstone takes the id until its delete is finished, which is core's to do.
-  if (row.status === "deleting") return refuse({ status: "busy" });
+  // What is left takes the id until it is removed, which is core's to do.
+  if (isOver(row, commit)) return refuse({ status: "busy" });
   if (isForeign(row, commit)) return refuse({ status: "exists" });
   return replay(row, systemOf(row), commit) ?? refuse({ status: "exists" });
 }

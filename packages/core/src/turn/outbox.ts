@@ -1,4 +1,5 @@
 import type { PersistenceAdapter } from "../contract/adapter.js";
+import { isExpired } from "../contract/expiry.js";
 import type { Entry, SessionRow } from "../contract/row.js";
 import type { Commit, Outcome } from "../contract/turns.js";
 import { storageError } from "../errors.js";
@@ -9,7 +10,7 @@ import { type Patience, checkPatience, triesWithoutAnswer } from "./patience.js"
 import { tooLarge } from "./plan.js";
 import { jsonBytes } from "./size.js";
 import { emptySystem, historyLog, systemOf } from "./system.js";
-import type { Range } from "./visible.js";
+import { type Range, lastOf, visibleRanges } from "./visible.js";
 
 /** A row that this process wrote or read last, with the delivery of its pending entries. */
 interface Held {
@@ -40,7 +41,9 @@ export interface Outbox {
   delete(id: string, owner: string | undefined, patience: Patience): Promise<boolean>;
   /** Removes the session if it still has the revision `seen`. False: a turn won. */
   prune(row: SessionRow): Promise<boolean>;
-  /** Delivers what the row holds, or finishes its delete. */
+  /** Removes all messages but the newest `keep`; resolves to how many. Null: no such session. */
+  trim(id: string, keep: number, owner: string | undefined, patience: Patience): Promise<number | null>;
+  /** Delivers what the row holds, or removes what is left of a session. */
   drain(id: string, patience: Patience): Promise<void>;
   /** Resolves when everything that this process committed is delivered, and what it wrote into ended lives is removed. */
   flush(): Promise<void>;
@@ -176,8 +179,8 @@ export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvir
         return applied.outcome;
       }
       const found = await read(commit.id);
-      if (found !== null && found.row.status !== "deleting") return applyCommit(found.row, commit).outcome;
-      if (found !== null) await finishDelete(found.row);
+      if (found !== null && !isOver(found.row)) return applyCommit(found.row, commit).outcome;
+      if (found !== null) await clear(found.row);
       goOn(patience, commit.id, answer, retry);
       await environment.pause(retry);
     }
@@ -240,7 +243,20 @@ export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvir
 
   async function findRow(id: string): Promise<SessionRow | null> {
     const now = await read(id);
-    return now === null || now.row.status === "deleting" ? null : now.row;
+    return now === null || isOver(now.row) ? null : now.row;
+  }
+
+  /** The row is what is left of a session. */
+  function isOver(row: SessionRow): boolean {
+    return row.status === "deleting" || isExpired(row, environment.now());
+  }
+
+  /** Removes what is left, so that the id is free. */
+  async function clear(row: SessionRow): Promise<void> {
+    if (row.status === "deleting") return finishDelete(row);
+    const answer = await bury(row);
+    if (typeof answer === "object")
+      throw storageError(answer.error, { operation: "delete", sessionId: row.id });
   }
 
   async function remove(id: string, owner: string | undefined, patience: Patience): Promise<boolean> {
@@ -248,8 +264,8 @@ export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvir
       const now = await read(id);
       if (now === null || (begun !== null && now.row.life !== begun)) return begun !== null;
       if (owner !== undefined && now.row.userId !== null && now.row.userId !== owner) return false;
-      if (now.row.status === "deleting") {
-        await finishDelete(now.row);
+      if (isOver(now.row)) {
+        await clear(now.row);
         // A tombstone of somebody else is a delete that was answered, or never will be: this call was not the one.
         return begun !== null;
       }
@@ -294,11 +310,43 @@ export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvir
     unproven.delete(`${tombstone.life} ${tombstone.id}`);
   }
 
+  async function trim(
+    id: string,
+    keep: number,
+    owner: string | undefined,
+    patience: Patience,
+  ): Promise<number | null> {
+    for (let retry = 1; ; retry++) {
+      const now = await read(id);
+      if (now === null || isOver(now.row)) return null;
+      const { row } = now;
+      if (owner !== undefined && row.userId !== null && row.userId !== owner) return null;
+      const [oldest] = lastOf(visibleRanges(row), keep);
+      const first = oldest === undefined ? row.last + 1 : oldest[0];
+      const answer = first > row.first ? await moveFirst(now, first) : true;
+      // Only now: whoever has read the row that was, finds them. What a crash leaves here, the next trim removes.
+      if (answer === true)
+        return first > 1 ? messages.deleteBySessionId(id, { log: row.life, to: first - 1 }) : 0;
+      goOn(patience, id, answer, retry);
+      await environment.pause(retry);
+    }
+  }
+
+  async function moveFirst(now: Held, first: number): Promise<Answer> {
+    await deliver(now);
+    const { row } = now;
+    const system = { ...systemOf(row), pending: [] };
+    const next: SessionRow = { ...row, revision: environment.newId(), first, dirty: false, system };
+    const answer = await ask(() => sessions.update(next, row.revision));
+    if (answer === true) acknowledge(next, []);
+    return answer;
+  }
+
   async function drain(id: string, patience: Patience): Promise<void> {
     for (let retry = 1; ; retry++) {
       const now = await read(id);
       if (now === null) return;
-      if (now.row.status === "deleting") return finishDelete(now.row);
+      if (isOver(now.row)) return clear(now.row);
       const system = systemOf(now.row);
       if (!now.row.dirty) return;
       await deliver(now);
@@ -331,6 +379,7 @@ export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvir
     load: (id, choose) => loadMerged(messages, () => findRow(id), choose),
     delete: remove,
     prune,
+    trim,
     drain,
     flush,
   };

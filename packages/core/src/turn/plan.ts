@@ -50,7 +50,16 @@ export interface TurnPlan {
 /** How much route history stays in the row: what is older is appended elsewhere, so that a turn costs the same for ever. */
 export const historyKept = 100;
 
-const opened: RowChanges = { status: "active", completedAt: null };
+/** What a commit that reopens a session sets. */
+export const opened: RowChanges = { status: "active", completedAt: null };
+
+/** When a session ends that is to live so long from now on; `Infinity`: never. Nothing where nobody says. */
+export function expiry(expireAfterMs: number | undefined, at: number): RowChanges {
+  if (expireAfterMs === undefined) return unchanged;
+  return { expiresAt: expireAfterMs === Infinity ? null : Math.ceil(at + expireAfterMs) };
+}
+
+const unchanged: RowChanges = {};
 
 /** Makes the commit that turns `base` into `state`. @throws `COMMIT_TOO_LARGE` */
 export function planTurn(changes: TurnChanges): TurnPlan {

@@ -1,4 +1,5 @@
 import type { PersistenceAdapter } from "../contract/adapter.js";
+import { isExpired } from "../contract/expiry.js";
 import type { SessionRepository } from "../contract/repositories.js";
 import type { SessionRow } from "../contract/row.js";
 import type { Commit, Committed, Outcome } from "../contract/turns.js";
@@ -35,6 +36,8 @@ export interface TurnStore {
   find: SessionRepository["find"];
   delete(id: string, owner: string | undefined, patience: Patience): Promise<boolean>;
   prune(row: SessionRow): Promise<boolean>;
+  /** Removes all messages but the newest `keep`; resolves to how many. Null: no such session. */
+  trim(id: string, keep: number, owner: string | undefined, patience: Patience): Promise<number | null>;
   drain(id: string, patience: Patience): Promise<void>;
   /** Resolves when all work that was handed in before is done and delivered. */
   flush(): Promise<void>;
@@ -95,6 +98,7 @@ export function createTurnStore(untyped: PersistenceAdapter, environment: TurnEn
     if (turns !== undefined) {
       const loaded = await turns.load(id, { last });
       if (loaded === null || loaded.row.status === "deleting") return null;
+      if (isExpired(loaded.row, environment.now())) return null;
       remember(id, systemOf(loaded.row).count);
       if (!loaded.row.dirty && isComplete(loaded, last)) return loaded;
     }
@@ -119,6 +123,10 @@ export function createTurnStore(untyped: PersistenceAdapter, environment: TurnEn
       return lanes.run(id, () => outbox.delete(id, owner, patience));
     },
     prune: outbox.prune,
+    trim: (id, keep, owner, patience) => {
+      appends.seal(id);
+      return lanes.run(id, () => outbox.trim(id, keep, owner, patience));
+    },
     drain: outbox.drain,
     flush: async () => {
       await lanes.idle();
