@@ -117,7 +117,8 @@ function revisionOf(source: unknown): unknown {
 const loneSurrogate = /\p{Surrogate}/u;
 
 function queryOf(filter: Filter): object {
-  const { userId, agentName, status, updatedBefore, updatedAfter, expiresBefore, dirty } = filter;
+  const { userId, agentName, status, updatedBefore, updatedAfter, expiresBefore, expiresAfter, dirty } =
+    filter;
   const conditions: object[] = [];
   const equal = (field: "userId" | "agentName", value: string) => {
     if (typeof value !== "string" || value.length > indexedLength) {
@@ -133,6 +134,7 @@ function queryOf(filter: Filter): object {
   if (updatedAfter !== undefined) conditions.push({ range: { updatedAt: { gt: updatedAfter } } });
   if (expiresBefore !== undefined) conditions.push({ range: { expiresAt: { lt: expiresBefore } } });
   if (dirty !== undefined) conditions.push({ term: { dirty } });
-  const hidden = status === undefined ? { must_not: { term: { status: "deleting" } } } : {};
-  return { bool: { filter: conditions, ...hidden } };
+  const hidden: object[] = status === undefined ? [{ term: { status: "deleting" } }] : [];
+  if (expiresAfter !== undefined) hidden.push({ range: { expiresAt: { lte: expiresAfter } } });
+  return { bool: { filter: conditions, must_not: hidden } };
 }
