@@ -101,10 +101,14 @@ describe("a harness whose adapter", () => {
       (right) => change(right, { turns: () => ({ commit: async () => [] }) }),
       /commit resolved to \[\]: it has to be 1 outcomes/,
     ],
-  ])("answers with the wrong type, %s", async (_, spoil, message) => {
-    const messages = failures(await runKit(wrong(spoil)));
-    expect(messages.some((one) => message.test(one))).toBe(true);
-  });
+  ])(
+    "answers with the wrong type, %s",
+    async (_, spoil, message) => {
+      const messages = failures(await runKit(wrong(spoil)));
+      expect(messages.some((one) => message.test(one))).toBe(true);
+    },
+    60_000,
+  );
 
   it("leaks a handle", async () => {
     const timers: NodeJS.Timeout[] = [];

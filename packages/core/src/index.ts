@@ -28,7 +28,7 @@ export {
 export type { Health } from "./persistence/health.js";
 export type { MessageList, MessageQuery } from "./persistence/history.js";
 export type {
-  ErrorEvent,
+  FailureEvent,
   HookEvent,
   LoadedEvent,
   PersistenceHooks,

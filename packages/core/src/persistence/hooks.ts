@@ -60,7 +60,7 @@ export interface PersistenceHooks<TData = unknown> {
   /** Only where there was something to delete. */
   readonly afterDelete?: ((event: HookEvent) => void | Promise<void>) | undefined;
   /** Told of every call that failed. Not waited for; what it throws is ignored. */
-  readonly onError?: ((event: ErrorEvent) => void) | undefined;
+  readonly onError?: ((event: FailureEvent) => void) | undefined;
   /** Told of every call that took `slowMs` or longer, when it has ended. Not waited for; what it throws is ignored. */
   readonly onSlow?: ((event: SlowEvent) => void) | undefined;
 }
@@ -69,7 +69,7 @@ export interface PersistenceHooks<TData = unknown> {
 export type ValidationResult = readonly ValidationIssue[] | void;
 
 /** A call that failed. */
-export interface ErrorEvent {
+export interface FailureEvent {
   readonly operation: string;
   readonly sessionId?: string | undefined;
   readonly error: unknown;

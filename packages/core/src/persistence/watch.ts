@@ -1,11 +1,11 @@
 import { ValidationError } from "../errors.js";
 import type { TurnEnvironment } from "../turn/environment.js";
-import type { ErrorEvent, PersistenceHooks, SlowEvent } from "./hooks.js";
+import type { FailureEvent, PersistenceHooks, SlowEvent } from "./hooks.js";
 
 /** Tells the application of calls that failed or took long. */
 export interface Watch {
   now(): number;
-  failed(event: ErrorEvent): void;
+  failed(event: FailureEvent): void;
   ended(call: Pick<SlowEvent, "operation" | "sessionId">, began: number): void;
 }
 
