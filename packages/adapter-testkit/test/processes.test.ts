@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
+import type { PersistenceAdapter } from "@waymark/core/adapter";
 import type { Harness } from "../src/index.js";
 import { startWorker } from "../src/process/spawn.js";
 import { runKit } from "./support/run.js";
@@ -8,6 +9,24 @@ const withEntry = (script: string): Harness => ({
   ...files,
   processEntry: new URL(`children/${script}`, import.meta.url),
 });
+
+/** Answers for a second what it has read last. */
+function late(adapter: PersistenceAdapter): PersistenceAdapter {
+  const { name, durability, limits, messageRepository, turns } = adapter;
+  const sessionRepository = { ...adapter.sessionRepository };
+  const held = <T>(read: (id: string) => Promise<T>) => {
+    const answers = new Map<string, Promise<T>>();
+    return (id: string) => {
+      const answer = answers.get(id) ?? read(id);
+      if (!answers.has(id)) setTimeout(() => answers.delete(id), 1000);
+      answers.set(id, answer);
+      return answer;
+    };
+  };
+  sessionRepository.findById = held(sessionRepository.findById);
+  const whole = turns && { ...turns, load: held((id) => turns.load(id, { last: 1000 })) };
+  return { name, durability, limits, sessionRepository, messageRepository, turns: whole };
+}
 
 describe("other processes", () => {
   it.each([
@@ -41,6 +60,20 @@ describe("other processes", () => {
     },
     120_000,
   );
+
+  it("an adapter that reads what was there a moment ago: caught", async () => {
+    const harness: Harness = {
+      ...files,
+      open: async () => {
+        const store = await files.open();
+        return { ...store, connect: async () => late(await store.connect()) };
+      },
+    };
+    const results = await runKit(harness, { only: /found at once/ });
+    expect(results).toHaveLength(2);
+    for (const { error } of results)
+      expect(error?.message).toMatch(/messages are found|was stored is not found/);
+  }, 120_000);
 
   it.each([
     ["dies", "dies.mjs", /a worker process ended with code 3 .*the driver was not found/],

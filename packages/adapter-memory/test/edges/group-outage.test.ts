@@ -11,6 +11,7 @@ describe("an outage of the store", () => {
     const adapter: PersistenceAdapter = {
       ...{ name, durability, limits, sessionRepository, messageRepository },
       turns: {
+        groups: true,
         load: turns.load,
         commit: async (commits) => {
           if (!isDown) return turns.commit(commits);

@@ -125,11 +125,52 @@ const lostAnswers: Case = {
   },
 };
 
+const foundAtOnce: Case = {
+  promise: "P1",
+  name: "what another process was told to be stored is found at once, by a reader that never rests",
+  todo: "Read from the primary, and take a new snapshot for each call: no read transaction and no cache outlives it.",
+  async run(world) {
+    const session = world.newId();
+    const reader = world.client();
+    const worker = await startWorker(world.harness, world.address, world.path);
+    const over = new AbortController();
+
+    // Whoever reads rarely has a new snapshot each time.
+    async function readOn(): Promise<void> {
+      while (!over.signal.aborted) {
+        await reader.store.load(session, 1);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+
+    async function follow(): Promise<void> {
+      worker.send({ kind: "save", sessions: [session], bytes: 10 });
+      for (let turn = 0; turn < 100 * Math.min(world.scale, 4);) {
+        const reply = await worker.next();
+        if (reply.kind !== "saved") continue;
+        turn = reply.n;
+        const { length } = await reader.texts(session);
+        const what = `turn ${turn} of another process was acknowledged, and ${length} messages are found`;
+        assert.ok(length >= turn * 2, what);
+      }
+      over.abort();
+    }
+
+    try {
+      await Promise.all([readOn(), follow()]);
+    } finally {
+      over.abort();
+      await worker.kill();
+    }
+  },
+};
+
 export const races: Level = {
   name: "races",
   runs: "each path",
   cases: (harness) => [
     lostAnswers,
+    ...(harness.expects.durability === "commit" ? [foundAtOnce] : []),
     raceOn("one session", 1, 12, harness),
     raceOn("64 sessions", 64, 40, harness),
   ],

@@ -92,7 +92,7 @@ const cases: readonly Case[] = [
         });
         const row = await created(world, fields());
         assertSame(await sessionsOf(world).findById(row.id), row, `after \`create\` in round ${round}`);
-        const next = nextRow(row, fields());
+        const next = nextRow(row, { ...fields(), createdAt: row.createdAt });
         assert.equal(await sessionsOf(world).update(next, row.revision), true);
         assertSame(await sessionsOf(world).findById(row.id), next, `after \`update\` in round ${round}`);
       }

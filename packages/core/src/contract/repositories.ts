@@ -9,18 +9,22 @@ export interface SessionRepository {
   create(row: SessionRow): Promise<boolean>;
   /** The newest acknowledged row, tombstones included. Null is certain. */
   findById(id: string): Promise<SessionRow | null>;
-  /** Replaces the whole row if its revision is `seen`; null fields clear. False: it moved or is gone, and nothing was written. */
+  /**
+   * Replaces the whole row if its revision is `seen`; null fields clear. False: it moved or is gone, and nothing was written.
+   * `id`, `life` and `createdAt` are always those of the row that is replaced, so keys and orders may be made of them. All
+   * else may be another, `userId` too.
+   */
   update(row: SessionRow, seen: string): Promise<boolean>;
   /** Removes the row if its revision is `seen`. False: it moved or is gone. */
   delete(id: string, seen: string): Promise<boolean>;
   /**
-   * Rows that match, newest `createdAt` first, then by id ascending. `limit` is 1 to 100. Sees every acknowledged create
-   * and delete. Hides `deleting` unless the filter names it. A cursor that it did not make: `INVALID_ARGUMENT`.
+   * Rows that match, newest `createdAt` first, then by id ascending. `limit` is 1 to 100. Sees every acknowledged write.
+   * Hides `deleting` unless the filter names it. A cursor that it did not make: `INVALID_ARGUMENT`.
    */
   find(filter: Filter, page: { limit: number; cursor?: string }): Promise<Page<SessionRow>>;
 }
 
-/** Keeps entries by key `(sessionId, log, sequence)`. Reads see this adapter's acknowledged inserts at once. */
+/** Keeps entries by key `(sessionId, log, sequence)`. Reads see every acknowledged write at once, other processes' too. */
 export interface MessageRepository {
   /** Stores entries; a key that exists is left as it is. After a throw some may be stored: the caller repeats. */
   insert(entries: readonly Entry[]): Promise<void>;

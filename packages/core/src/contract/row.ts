@@ -26,6 +26,7 @@ export type SessionRow = {
   readonly first: number;
   readonly last: number;
   readonly lastMessageAt: number | null;
+  /** Given with the life, and the same until its end. */
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly completedAt: number | null;

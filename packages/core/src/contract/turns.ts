@@ -98,8 +98,9 @@ export interface Turns {
    */
   readonly groups?: boolean;
   /**
-   * Applies each commit by the rules of `applyCommit`, atomically, and answers in the same order. At most one commit a
-   * session in one call. A commit that cannot be applied does not touch its neighbours.
+   * Applies each commit by the rules of `applyCommit`, atomically, and answers in the same order. A commit that cannot be
+   * applied does not touch its neighbours. Core sends at most one commit a session in one call. Where an id comes twice all
+   * the same, the store answers the second `busy` and writes nothing of it, or applies both as if they came from two callers.
    */
   commit(commits: readonly Commit[]): Promise<readonly Outcome[]>;
   /** The row and its last `last` messages (0 to 1,000), one snapshot. Null: certainly no such row. Tombstones are rows. */

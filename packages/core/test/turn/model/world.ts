@@ -124,7 +124,10 @@ export class World {
         findById: () => call("findById", false, () => this.row),
         update: (row, seen) =>
           call(`update ${seen} to ${row.revision}`, true, () => {
-            if (this.row?.revision !== seen) return false;
+            const before = this.row;
+            if (before?.revision !== seen) return false;
+            if (row.id !== before.id || row.life !== before.life || row.createdAt !== before.createdAt)
+              throw new Error("an update gave the row another id, life or createdAt");
             this.#set(row);
             return true;
           }),
