@@ -64,6 +64,16 @@ function indexName(table: string, purpose: string): string {
   return quote(start + end);
 }
 
+/** What `find` goes by: the order of its pages, of all and of one user, and the few rows that housekeeping looks for. */
+const indexDefinitions = [
+  ["created_idx", "(created_at DESC, id)"],
+  ["user_idx", "(user_id, created_at DESC, id)"],
+  ["updated_idx", "(updated_day)"],
+  ["expires_idx", "(expires_day) WHERE expires_day IS NOT NULL"],
+  ["deleting_idx", "(created_at DESC, id) WHERE status = 'deleting'"],
+  ["dirty_idx", "(created_at DESC, id) WHERE dirty"],
+] as const;
+
 /**
  * The statements that make what is missing. The primary key of messages is also the index by session. Ids are compared and
  * ordered by their bytes, whatever the collation of the database. A row of some two kilobytes is ordinary here, and is written
@@ -76,6 +86,12 @@ export function ddl({ sessions, messages, plain }: Names): string {
   const makeSchema = `DO ${literal(
     `BEGIN IF to_regnamespace(${literal(quote(schema ?? ""))}) IS NULL THEN CREATE SCHEMA ${quote(schema ?? "")}; END IF; END`,
   )};`;
+  const indexes = indexDefinitions
+    .map(
+      ([purpose, on]) =>
+        `CREATE INDEX IF NOT EXISTS ${indexName(plain.sessions, purpose)} ON ${sessions} ${on};`,
+    )
+    .join("\n");
   return `${schema === undefined ? "" : `${makeSchema}\n`}CREATE TABLE IF NOT EXISTS ${sessions} (
   id text COLLATE "C" PRIMARY KEY,
   life text COLLATE "C" NOT NULL,
@@ -98,6 +114,7 @@ export function ddl({ sessions, messages, plain }: Names): string {
   current_step text COLLATE "C",
   dirty boolean NOT NULL,
   updated_day date GENERATED ALWAYS AS ((updated_at AT TIME ZONE 'UTC')::date) STORED,
+  expires_day date GENERATED ALWAYS AS ((expires_at AT TIME ZONE 'UTC')::date) STORED,
   state jsonb NOT NULL,
   system json
 ) WITH (toast_tuple_target = 4080, fillfactor = 70);
@@ -112,9 +129,7 @@ CREATE TABLE IF NOT EXISTS ${messages} (
   body json NOT NULL,
   PRIMARY KEY (session_id, log, sequence)
 );
-CREATE INDEX IF NOT EXISTS ${indexName(plain.sessions, "user_idx")}
-  ON ${sessions} (user_id, status, created_at DESC, id);
-CREATE INDEX IF NOT EXISTS ${indexName(plain.sessions, "updated_idx")} ON ${sessions} (updated_day);
+${indexes}
 COMMENT ON TABLE ${sessions} IS 'waymark schema ${schemaVersion}';
 `;
 }

@@ -167,9 +167,11 @@ function conditions(filter: Filter, parameter: (value: Value, type: string) => s
   if (updatedAfter !== undefined) {
     where.push(`s.updated_at > ${time(updatedAfter)} AND s.updated_day >= ${day(updatedAfter)}`);
   }
-  if (expiresBefore !== undefined) where.push(`s.expires_at < ${time(expiresBefore)}`);
+  if (expiresBefore !== undefined) {
+    where.push(`s.expires_at < ${time(expiresBefore)} AND s.expires_day <= ${day(expiresBefore)}`);
+  }
   if (expiresAfter !== undefined)
     where.push(`(s.expires_at IS NULL OR s.expires_at > ${time(expiresAfter)})`);
-  if (dirty !== undefined) where.push(`s.dirty = ${parameter(dirty ? "t" : "f", "boolean")}`);
+  if (dirty === true) where.push("s.dirty");
   return where;
 }

@@ -2,9 +2,16 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { PersistenceManager, createSession } from "@waymark/core";
-import { type Commit, createTurnStore, operationWindow, systemEnvironment } from "@waymark/core/adapter";
+import {
+  type Commit,
+  type Filter,
+  createTurnStore,
+  encodeCursor,
+  operationWindow,
+  systemEnvironment,
+} from "@waymark/core/adapter";
 import { Client, escapeIdentifier, types } from "pg";
-import { type PostgresClient, PostgreSQLAdapter } from "../src/index.js";
+import { type PostgresClient, type PostgresStatement, PostgreSQLAdapter } from "../src/index.js";
 import { openSchema, url } from "./server.js";
 
 const store = openSchema("own");
@@ -252,6 +259,77 @@ describe("groups", () => {
   });
 });
 
+describe("indexes", () => {
+  const many = openSchema("many");
+  afterAll(() => many.remove());
+
+  /** A minute apart, 50 of a user; one in a hundred expires. */
+  const fill = `INSERT INTO agent_sessions (id, life, user_id, created_at, first_sequence, operation_ids, operations,
+      operation_count, revision, version, status, last_sequence, updated_at, expires_at, dirty, state)
+    SELECT 's' || n, 'l', 'u' || n % 400, now() - n * interval '1 minute', 1, '{}', '{}', 0, 'r', 'l.0',
+      CASE WHEN n % 1000 = 7 THEN 'deleting' ELSE 'active' END, 0, now() - n * interval '1 minute',
+      CASE WHEN n % 100 = 0 THEN now() + n * interval '1 minute' END, n % 1000 = 8, '{}'
+    FROM generate_series(1, 20000) n`;
+
+  it("no query looks at all rows, and no ordinary turn touches one of them", async () => {
+    const plans: string[] = [];
+    const pool = many.pool({ max: 1, options: `-c search_path=${many.schema}` });
+    const adapter = many.connect({ client: pool });
+    await adapter.initialize();
+    await pool.query(fill);
+    await pool.query("ANALYZE agent_sessions");
+    const explaining: PostgresClient = {
+      query: async (statement: string | PostgresStatement): Promise<never> => {
+        if (typeof statement === "string") throw new Error("not expected");
+        const { text, values } = statement;
+        const { rows } = await pool.query<[string]>({ text: `EXPLAIN ${text}`, values, rowMode: "array" });
+        plans.push(rows.map(([line]) => line).join("\n"));
+        return { rows: [], rowCount: 0 } as never;
+      },
+    };
+    const { sessionRepository: sessions } = many.connect({ client: explaining });
+    const now = Date.now();
+    const day = 24 * 60 * 60 * 1000;
+    const cursor = encodeCursor({ createdAt: now - day, id: "s1440" });
+    const filters: readonly Filter[] = [
+      {},
+      { userId: "u7" },
+      { userId: "u7", status: ["active"], expiresAfter: now },
+      { userId: "u7", updatedBefore: now - day },
+      { updatedBefore: now - 13 * day },
+      { updatedAfter: now - day },
+      { expiresBefore: now + day / 24 },
+      { status: ["deleting"] },
+      { dirty: true, updatedBefore: now - 60_000 },
+    ];
+    for (const filter of filters) {
+      await sessions.find(filter, { limit: 50 });
+      await sessions.find(filter, { limit: 50, cursor });
+    }
+    await sessions.findById("s1");
+    expect(plans).toHaveLength(2 * filters.length + 1);
+    for (const plan of plans) expect(plan).not.toMatch(/Seq Scan/);
+
+    const changed = () =>
+      many.query(
+        "SELECT n_tup_upd::integer AS all, n_tup_hot_upd::integer AS in_page FROM pg_stat_user_tables WHERE schemaname = $1 AND relname = 'agent_sessions'",
+        [many.schema],
+      );
+    const manager = new PersistenceManager<{ turn: number }>({ adapter, expireAfterMs: 30 * day });
+    const session = createSession<{ turn: number }>({ id: "talk" });
+    for (let turn = 0; turn <= 20; turn++) {
+      session.data.turn = turn;
+      await manager.saveTurn({ session, messages: [said("hi"), said("again")] });
+    }
+    await pool.query("SELECT pg_stat_force_next_flush()");
+    const [counts] = await changed();
+    expect(counts?.["all"]).toBe(20);
+    // A page that happens to be full moves the row once.
+    expect(Number(counts?.["in_page"])).toBeGreaterThanOrEqual(18);
+    await manager.close();
+  });
+});
+
 describe("tables", () => {
   it("are made once by eight processes at once", async () => {
     const fresh = openSchema("many");
@@ -275,6 +353,10 @@ describe("tables", () => {
     ]);
     expect(made.map(({ indexname }) => indexname)).toEqual([
       "agent_messages_pkey",
+      "agent_sessions_created_idx",
+      "agent_sessions_deleting_idx",
+      "agent_sessions_dirty_idx",
+      "agent_sessions_expires_idx",
       "agent_sessions_pkey",
       "agent_sessions_updated_idx",
       "agent_sessions_user_idx",
@@ -308,7 +390,7 @@ describe("tables", () => {
       const { rows } = await client.query("SELECT tablename FROM pg_tables WHERE schemaname = $1", [schema]);
       expect(rows.map(({ tablename }) => tablename).toSorted()).toEqual(Object.values(tables).toSorted());
       const indexes = await client.query("SELECT 1 FROM pg_indexes WHERE schemaname = $1", [schema]);
-      expect(indexes.rows.length).toBe(4);
+      expect(indexes.rows.length).toBe(8);
     } finally {
       await client.query(`DROP SCHEMA IF EXISTS ${escapeIdentifier(schema)} CASCADE`);
     }
