@@ -12,12 +12,18 @@ import { compare, each, row } from "./stats.mjs";
 const tables = `
 CREATE TABLE hand_sessions (id text PRIMARY KEY, version bigint NOT NULL, user_id text, status text NOT NULL,
   last bigint NOT NULL, operation text, created_at timestamptz NOT NULL, updated_at timestamptz NOT NULL,
-  state jsonb NOT NULL, updated_day date GENERATED ALWAYS AS ((updated_at AT TIME ZONE 'UTC')::date) STORED)
+  expires_at timestamptz, dirty boolean NOT NULL DEFAULT false, state jsonb NOT NULL,
+  updated_day date GENERATED ALWAYS AS ((updated_at AT TIME ZONE 'UTC')::date) STORED,
+  expires_day date GENERATED ALWAYS AS ((expires_at AT TIME ZONE 'UTC')::date) STORED)
   WITH (fillfactor = 70);
 CREATE TABLE hand_messages (session_id text NOT NULL, sequence bigint NOT NULL, role text NOT NULL, content text NOT NULL,
   created_at timestamptz NOT NULL, body json NOT NULL, PRIMARY KEY (session_id, sequence));
-CREATE INDEX ON hand_sessions (user_id, status, created_at DESC, id);
-CREATE INDEX ON hand_sessions (updated_day);`;
+CREATE INDEX ON hand_sessions (created_at DESC, id);
+CREATE INDEX ON hand_sessions (user_id, created_at DESC, id);
+CREATE INDEX ON hand_sessions (updated_day);
+CREATE INDEX ON hand_sessions (expires_day) WHERE expires_day IS NOT NULL;
+CREATE INDEX ON hand_sessions (created_at DESC, id) WHERE status = 'deleting';
+CREATE INDEX ON hand_sessions (created_at DESC, id) WHERE dirty;`;
 
 const turnText = `WITH moved AS (
   UPDATE hand_sessions SET version = version + 1, state = $3, last = last + 2, operation = $4, updated_at = $5
@@ -34,7 +40,8 @@ const resumeText = `SELECT s.state, s.version, s.last, (SELECT json_agg(m ORDER 
 
 async function byHand(pool, id) {
   const session = bookingSession(id);
-  const text = "INSERT INTO hand_sessions VALUES ($1, 0, null, 'active', 0, null, now(), now(), '{}')";
+  const text =
+    "INSERT INTO hand_sessions VALUES ($1, 0, null, 'active', 0, null, now(), now(), null, false, '{}')";
   await pool.query(text, [id]);
   let version = 0;
   return async () => {
