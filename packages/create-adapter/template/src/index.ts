@@ -1,0 +1,2 @@
+export { MyStoreAdapter } from "./adapter.js";
+export type { Store } from "./store.js";
