@@ -69,6 +69,18 @@ export const errorCodes = {
     retryable: false,
     meaning: "a hook of the application threw or did not end; the message says what became of the call",
   },
+  EXPORT_DAMAGED: {
+    retryable: false,
+    meaning: "what was to be imported is no export, or does not read as it was written; nothing was imported",
+  },
+  EXPORT_TOO_NEW: {
+    retryable: false,
+    meaning: "a newer release of Waymark wrote the export; nothing was imported",
+  },
+  OWNER_MISMATCH: {
+    retryable: false,
+    meaning: "the export is a session of another user; nothing was imported",
+  },
   CAPABILITY_MISSING: {
     retryable: false,
     meaning: "the store or runtime cannot do what was asked, and it cannot be emulated",

@@ -25,6 +25,7 @@ export {
   type ErrorDetails,
   type ValidationIssue,
 } from "./errors.js";
+export type { SessionExport } from "./persistence/export-format.js";
 export type { Health } from "./persistence/health.js";
 export type { MessageList, MessageQuery } from "./persistence/history.js";
 export type {
@@ -51,7 +52,9 @@ export type {
   TurnInput,
   WriteOptions,
 } from "./persistence/options.js";
-export type { ChatOptions, SessionHandle } from "./session/handle.js";
+export type { ChatOptions } from "./session/conversation.js";
+export type { SessionEvents } from "./session/events.js";
+export type { MessageDetails, SessionHandle } from "./session/handle.js";
 export type { AgentResponse, Usage } from "./session/response.js";
 export { completeRoute, enterRoute, enterStep, mergeCollected } from "./state/helpers.js";
 export type { Migration, StoredState } from "./state/migrate.js";

@@ -143,6 +143,16 @@ const provocations: Record<RaisedHere, () => Promise<unknown>> = {
     const beforeDelete = () => Promise.reject(new Error(secret));
     return new PersistenceManager({ adapter: mapAdapter(), hooks: { beforeDelete } }).deleteSession("s");
   },
+  EXPORT_DAMAGED: async () => (await saved()).manager.importSession({ text: secret }),
+  EXPORT_TOO_NEW: async () => {
+    const { manager } = await saved();
+    return manager.importSession({ ...(await manager.exportSession("s")), version: 2 });
+  },
+  OWNER_MISMATCH: async () => {
+    const { manager } = await saved();
+    await manager.saveSessionState("ada", createSession(), { userId: "ada" });
+    return manager.importSession(await manager.exportSession("ada"), { id: "new", userId: "grace" });
+  },
   CAPABILITY_MISSING: async () => new UnsupportedFileAdapter(),
   CLOSED: async () => {
     const { manager } = await saved();

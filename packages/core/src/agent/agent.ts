@@ -3,8 +3,12 @@ import type { Message } from "../contract/message.js";
 import { ValidationError } from "../errors.js";
 import { PersistenceManager } from "../persistence/manager.js";
 import type { PersistenceOptions } from "../persistence/options.js";
-import { type ChatOptions, type SessionHandle, memoryHandle, storedHandle } from "../session/handle.js";
+import type { ChatOptions } from "../session/conversation.js";
+import { createEvents } from "../session/events.js";
+import { type SessionHandle, createHandle } from "../session/handle.js";
+import { memoryConversation } from "../session/memory.js";
 import type { AgentResponse } from "../session/response.js";
+import { storedConversation } from "../session/stored.js";
 import { type Migration, schemaVersions } from "../state/migrate.js";
 import type { InferData, Schema } from "../state/schema.js";
 import { type SessionState, createSession } from "../state/session.js";
@@ -114,19 +118,25 @@ export class Agent<S extends Schema = Schema, TContext = undefined> {
    */
   session(id?: string, options: { userId?: string } = {}): SessionHandle<InferData<S>> {
     const historyLimit = this.#options.historyLimit ?? defaultHistoryLimit;
-    const { userId } = options;
+    const { schema, schemaVersion, migrations } = this.#options;
+    const events = createEvents();
     if (id === undefined) {
-      return memoryHandle({
-        historyLimit,
-        lanes: createLanes(),
+      const conversation = memoryConversation({
+        ...{ historyLimit, schema, agentName: this.name },
+        versions: schemaVersions(schemaVersion, migrations, "session"),
         takeTurn: (turn) => this.#take(turn, undefined),
       });
+      return createHandle(conversation, events, createLanes());
     }
-    return storedHandle({
-      ...{ id, userId, historyLimit, lanes: this.#lanes },
-      manager: () => this.#store(),
-      takeTurn: async (turn) => this.#take(turn, await this.#store()),
-    });
+    const conversation = storedConversation(
+      {
+        ...{ id, userId: options.userId, historyLimit },
+        manager: () => this.#store(),
+        takeTurn: async (turn) => this.#take(turn, await this.#store()),
+      },
+      events,
+    );
+    return createHandle(conversation, events, this.#lanes);
   }
 
   /**

@@ -23,3 +23,18 @@ export class FileAdapter implements PersistenceAdapter {
     );
   }
 }
+
+/** @throws `CAPABILITY_MISSING` */
+export async function writeJson(_path: string, _value: unknown): Promise<void> {
+  throw noFiles("save");
+}
+
+/** @throws `CAPABILITY_MISSING` */
+export async function readJson(_path: string): Promise<unknown> {
+  throw noFiles("load");
+}
+
+function noFiles(operation: string): CapabilityError {
+  const message = `${operation}: files can be read and written only under Node; use \`export\` and \`import\``;
+  return new CapabilityError(message, { operation });
+}

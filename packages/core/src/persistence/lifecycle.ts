@@ -11,7 +11,11 @@ import type { WriteOptions } from "./options.js";
 import { prepareTurn, saveTurn } from "./save.js";
 import type { Saving } from "./saving.js";
 
-const statuses: readonly unknown[] = ["active", "completed", "abandoned"] satisfies readonly SessionStatus[];
+export const statuses: readonly unknown[] = [
+  "active",
+  "completed",
+  "abandoned",
+] satisfies readonly SessionStatus[];
 
 /** @throws `INVALID_ARGUMENT` */
 export function checkStatus(status: unknown, operation: string): void {

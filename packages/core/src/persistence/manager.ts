@@ -15,6 +15,7 @@ import { checkMilliseconds, invalid } from "./check.js";
 import { type Around, createAround } from "./around.js";
 import { type Connection, connect } from "./connection.js";
 import { type Health, checkHealth } from "./health.js";
+import type { SessionExport } from "./export-format.js";
 import { createHookRunner } from "./hook-runner.js";
 import { checkHooks } from "./hooks.js";
 import { type MessageList, type MessageQuery, readMessages } from "./history.js";
@@ -33,6 +34,7 @@ import {
 } from "./retention.js";
 import { prepareTurn, saveTurn } from "./save.js";
 import type { Saving } from "./saving.js";
+import { exportSession, importSession } from "./transfer.js";
 import { type Watch, createWatch } from "./watch.js";
 
 /** A message for a session that exists. */
@@ -51,6 +53,8 @@ const defaultDeadlineMs = 10_000;
 export class PersistenceManager<TData = Record<string, unknown>> {
   /** Whether the agent saves every turn by itself. */
   readonly autoSave: boolean;
+  /** How long a session lives after a write, as the options say. */
+  readonly expireAfterMs: number | undefined;
   readonly #options: ManagerOptions<TData>;
   readonly #versions: SchemaVersions;
   readonly #connection: Connection;
@@ -67,6 +71,7 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     const { schemaVersion, migrations } = options;
     this.#versions = schemaVersions(schemaVersion, migrations, "new PersistenceManager");
     this.autoSave = options.autoSave ?? true;
+    this.expireAfterMs = options.expireAfterMs;
     this.#options = options;
     const { hooks = {}, slowMs, deadlineMs = defaultDeadlineMs, environment = systemEnvironment } = options;
     checkHooks(hooks);
@@ -305,6 +310,34 @@ export class PersistenceManager<TData = Record<string, unknown>> {
       checkId(id, operation);
       return inspect(await ready(), id, options, operation);
     });
+  }
+
+  /** A session with all its messages, as plain JSON. @throws `SESSION_NOT_FOUND` */
+  exportSession(id: string, options: { userId?: string | undefined } = {}): Promise<SessionExport> {
+    return this.#call("exportSession", id, async ({ ready, operation, ticket }) =>
+      this.#around.load(
+        { operation, sessionId: id, ticket },
+        async () => exportSession(await ready(), id, options, operation),
+        () => ({ messages: [] }),
+      ),
+    );
+  }
+
+  /**
+   * Stores an export, from whatever store it came, as a new session. All of it is checked before anything is written: its
+   * checksum, its values, the schema. Its messages are numbered anew, from 1.
+   * @param data what `exportSession` gave, also after `JSON.stringify` and `JSON.parse`.
+   * @param options.id default: the id of the export. @param options.userId owner; default: the manager's, or else the export's.
+   * @throws `EXPORT_DAMAGED`, `EXPORT_TOO_NEW`, `OWNER_MISMATCH`, `SESSION_EXISTS`, `INVALID_STATE`, `STATE_TOO_NEW`,
+   * `MIGRATION_FAILED`, `COMMIT_TOO_LARGE`
+   */
+  importSession(
+    data: unknown,
+    options: { id?: string | undefined; userId?: string | undefined } = {},
+  ): Promise<SavedTurn> {
+    return this.#call("importSession", options.id, async ({ ready, ...call }) =>
+      importSession(await ready(), this.#around, data, options, call),
+    );
   }
 
   /** Resolves when all that was saved through this manager is where it belongs, and as durable as the store makes it. */

@@ -10,6 +10,8 @@ import { type Reading, baseOfRow, sessionOf } from "./saving.js";
 export interface Opened<TData> {
   readonly session: SessionState<TData>;
   readonly messages: StoredMessage[];
+  /** When it ends, if nothing is written before; null: never. */
+  readonly expiresAt: Date | null;
 }
 
 /** How many messages are read where nobody says. */
@@ -34,5 +36,9 @@ export async function openSession<TData>(
   const session = sessionOf<TData>(row, base);
   if (saving.schema !== undefined) await validateState(saving.schema, session, context);
   saving.known.set(session, base);
-  return { session, messages: entries.map((entry) => decodeMessage(entry, context)) };
+  return {
+    session,
+    messages: entries.map((entry) => decodeMessage(entry, context)),
+    expiresAt: row.expiresAt === null ? null : new Date(row.expiresAt),
+  };
 }

@@ -190,11 +190,11 @@ async function snapshot<TData>(saving: Saving<TData>, input: PreparedTurn<TData>
 }
 
 /** A state after the application's own validation, and valid by the schema. @throws `INVALID_STATE`, `HOOK_FAILED` */
-async function checkedState<TData>(
+export async function checkedState<TData>(
   { schema, validate, versions }: Saving<TData>,
   state: Json,
   parts: Pick<SessionState<TData>, "data" | "dataByRoute">,
-  { id, call, ticket }: PreparedTurn<TData>,
+  { id, call, ticket }: Pick<PreparedTurn<TData>, "id" | "call" | "ticket">,
 ): Promise<Json> {
   const context = { operation: call, sessionId: id };
   if (validate === undefined) {

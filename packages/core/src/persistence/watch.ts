@@ -35,7 +35,7 @@ export function createWatch<TData>(
 }
 
 /** The call has its own end, whatever happens to those who are told of it. */
-function tell(hook: () => unknown): void {
+export function tell(hook: () => unknown): void {
   try {
     const result = hook();
     if (result instanceof Promise) result.catch(() => {});

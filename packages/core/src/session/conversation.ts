@@ -1,0 +1,48 @@
+import type { Message, StoredMessage } from "../contract/message.js";
+import type { SessionExport } from "../persistence/export-format.js";
+import type { SessionState } from "../state/session.js";
+import type { AgentResponse } from "./response.js";
+import type { Position } from "./events.js";
+
+/** Options of one `chat`. */
+export interface ChatOptions {
+  /** Stops waiting for the model, and for other writers of the session. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long the model may take, in milliseconds. Default: 60,000. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** How the agent takes one turn of a handle. */
+export type TakeTurn<TData> = (
+  turn: ChatOptions & {
+    readonly session: SessionState<TData>;
+    readonly history: readonly Message[];
+    readonly userId?: string | undefined;
+  },
+) => Promise<AgentResponse<TData>>;
+
+/** Where a conversation is kept: what a handle does is the same for all, and this is not. Calls come one at a time. */
+export interface Conversation<TData> {
+  readonly id: string | undefined;
+  turn(text: string, options: ChatOptions): Promise<Taken<TData>>;
+  messages(limit: number | undefined): Promise<Message[]>;
+  /** Null: there is none yet. */
+  state(): Promise<SessionState<TData> | null>;
+  /** Changes the state that is there, or begins with one. `apply` may be called again, on another state. */
+  change(apply: (session: SessionState<TData>) => void): Promise<{ version?: string | undefined }>;
+  add(message: Message): Promise<StoredMessage>;
+  /** @returns how many messages were removed. */
+  clear(): Promise<number>;
+  delete(): Promise<boolean>;
+  export(): Promise<SessionExport>;
+  import(data: unknown): Promise<{ version?: string | undefined }>;
+  flush(): Promise<void>;
+}
+
+/** A turn, and where the session stood before it. */
+export interface Taken<TData> {
+  readonly before: Position;
+  readonly response: AgentResponse<TData>;
+  /** Sequence of what the person said. */
+  readonly first: number | undefined;
+}
