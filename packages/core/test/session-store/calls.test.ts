@@ -1,10 +1,10 @@
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { PersistenceManager } from "../../src/persistence/manager.js";
 import { FileSessionStore } from "../../src/session-store/index.js";
 import { createSession } from "../../src/state/session.js";
-import { folderOf, newAdapter, numbers, temporaryFolder } from "../file/support.js";
+import { filesOf, folderOf, newAdapter, numbers, temporaryFolder } from "../file/support.js";
 
 function newStore(options: { directory?: string; maxMessages?: number; lockTimeoutMs?: number } = {}) {
   return new FileSessionStore({ directory: temporaryFolder(), ...options });
@@ -79,6 +79,25 @@ describe("each call", () => {
     expect(await store.getChatHistory("s")).toEqual([{ role: "user", content: "Again" }]);
     expect(await store.clearSession("nobody")).toBe(false);
     expect(await store.sessionExists("nobody")).toBe(false);
+  });
+
+  test("clearSession removes the text from the disk, also what was moved to another file", async () => {
+    const directory = temporaryFolder();
+    const store = newStore({ directory });
+    const textOnDisk = () =>
+      filesOf(directory, "s", "").filter((file) => readFileSync(file, "utf8").includes("my secret"));
+    const long = "x".repeat(300_000);
+    await store.addUserMessage("s", "Hi");
+    for (const n of numbers(1, 3)) await store.addUserMessage("s", `${n} my secret ${long}`);
+    expect(filesOf(directory, "s", ".messages")).toHaveLength(1);
+    expect(textOnDisk()).toHaveLength(2);
+    await store.clearSession("s");
+    expect(textOnDisk()).toEqual([]);
+    await store.addUserMessage("s", "my secret");
+    await newStore({ directory }).clearSession("s");
+    expect(textOnDisk()).toEqual([]);
+    expect(await store.addUserMessage("s", "Again")).toMatchObject({ sequence: 6 });
+    expect(await store.getChatHistory("s")).toHaveLength(1);
   });
 
   test("deleteSession removes all, says whether it was there, and the id is free again", async () => {
