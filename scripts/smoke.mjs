@@ -15,6 +15,7 @@ const names = [
   "@waymark/core",
   "@waymark/core/adapter",
   "@waymark/core/file",
+  "@waymark/core/session-store",
   "@waymark/core/testing",
   "@waymark/adapter-memory",
   "@waymark/adapter-redis",

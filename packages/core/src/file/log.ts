@@ -108,7 +108,6 @@ function entriesOf(state: LogState, log: string): Entries {
 function drop(state: LogState, { log, to, left }: Drop): void {
   const entries = state.logs.get(log);
   if (entries === undefined) return;
-  if (to === null) state.holdsRemoved = true;
   if (to === null || left === 0) {
     if (entries.archive !== null) state.dead.push(entries.archive.file);
     entries.archive = null;
@@ -117,7 +116,9 @@ function drop(state: LogState, { log, to, left }: Drop): void {
   }
   for (const sequence of entries.recent.keys())
     if (to === null || sequence <= to) entries.recent.delete(sequence);
-  if (entries.archive === null && entries.recent.size === 0) state.logs.delete(log);
+  if (entries.archive !== null || entries.recent.size > 0) return;
+  state.logs.delete(log);
+  state.holdsRemoved = true;
 }
 
 /** The file name of a session's live log; null where it has none. */

@@ -92,10 +92,11 @@ function remove(state: LogState | null, log: string, to: number | null, doing: D
   const young = to === null ? recent.size : [...recent.keys()].filter((sequence) => sequence <= to).length;
   if (old + young === 0) return { answer: 0 };
   const drop = { log, to, left: stored - old };
-  const isLast = state.cell === null && state.logs.size === 1 && old + young === stored + recent.size;
+  const isAll = old + young === stored + recent.size;
+  const isLast = state.cell === null && state.logs.size === 1 && isAll;
   return {
     answer: old + young,
     change: isLast ? { drop, gone: true } : { drop },
-    rewrite: to === null && !isLast,
+    rewrite: (to === null || isAll) && !isLast,
   };
 }
