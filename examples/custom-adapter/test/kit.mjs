@@ -1,10 +1,11 @@
+// The conformance kit, on what the build has made. Under node's own runner: `node --test test/kit.mjs`.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, it } from "@jest/globals";
+import { after, before, describe, it } from "node:test";
 import { testAdapter } from "@waymark/adapter-testkit";
-import { type RootDatabase, open } from "lmdb";
-import { LmdbAdapter } from "../src/index.js";
+import { open } from "lmdb";
+import { LmdbAdapter } from "../dist/index.js";
 
 testAdapter(
   {
@@ -13,7 +14,7 @@ testAdapter(
     processEntry: new URL("./process-entry.mjs", import.meta.url),
     async open() {
       const path = await mkdtemp(join(tmpdir(), "waymark-lmdb-"));
-      const databases: RootDatabase[] = [];
+      const databases = [];
       return {
         address: { path },
         connect() {
@@ -28,5 +29,5 @@ testAdapter(
       };
     },
   },
-  { describe, it, beforeAll, afterAll },
+  { describe, it, beforeAll: before, afterAll: after },
 );
