@@ -180,6 +180,12 @@ describe("the window", () => {
 });
 
 describe("bad input", () => {
+  test.each(["", "x", "bm9uc2Vuc2U", 7, null])("the cursor %p is none of a page", async (cursor) => {
+    const store = newStore();
+    await store.addUserMessage("s", "Hi");
+    await expect(store.listSessions(1, cursor as never)).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+  });
+
   test.each([
     "../outside",
     "a/../../b",
@@ -312,6 +318,22 @@ describe("with others on the same folder", () => {
     ]);
     await manager.updateSessionStatus("s", "completed");
     await expect(store.addUserMessage("s", "more")).rejects.toMatchObject({ code: "SESSION_CLOSED" });
+  });
+
+  test("a state that only its agent can read is refused and left alone; its messages are read and added", async () => {
+    const directory = temporaryFolder();
+    const manager = new PersistenceManager({
+      adapter: newAdapter(directory),
+      schemaVersion: 2,
+      migrations: { 1: (state) => state },
+    });
+    const session = createSession({ id: "s", data: { name: "Ada" } });
+    await manager.saveTurn({ session, messages: [{ role: "user", content: "Hi" }] });
+    const store = newStore({ directory });
+    await expect(store.getSession("s")).rejects.toMatchObject({ code: "STATE_TOO_NEW" });
+    await store.addAssistantMessage("s", "Hello");
+    expect(await store.getChatHistory("s")).toHaveLength(2);
+    expect((await manager.loadSessionState("s"))?.data).toEqual({ name: "Ada" });
   });
 
   test("calls that are not waited for keep their order, also while the session is made", async () => {

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { FileSessionStore } from "../../src/session-store/index.js";
-import { numbers, temporaryFolder } from "../file/support.js";
+import { folderOf, numbers, temporaryFolder } from "../file/support.js";
 
 /** A folder with these files. */
 function folderWith(files: Record<string, unknown>): string {
@@ -99,6 +99,31 @@ test("more messages than the window are all taken; the newest are given back", a
   expect((await store.listSessions())[0]?.messageCount).toBe(250);
   const history = await store.getChatHistory("long");
   expect(history.map(({ content }) => content)).toEqual(numbers(151, 250).map((n) => `m${n}`));
+});
+
+test("two that import the same folder at once take each session over once", async () => {
+  const files = numbers(1, 30).map((n) => [`${n}.json`, { ...sailing, session_id: `s${n}` }] as const);
+  const folder = folderWith(Object.fromEntries(files));
+  const directory = temporaryFolder();
+  const reports = await Promise.all([1, 2].map(() => newStore(directory).importFolder(folder)));
+  const ids = files.map(([, { session_id: id }]) => id).toSorted();
+  for (const { imported, existing, failed } of reports) {
+    expect([...imported, ...existing].toSorted()).toEqual(ids);
+    expect(failed).toEqual([]);
+  }
+  expect(reports.flatMap(({ imported }) => imported).toSorted()).toEqual(ids);
+  for (const id of ids) expect(await newStore(directory).getChatHistory(id)).toHaveLength(2);
+});
+
+test("where the store itself fails, the report says so", async () => {
+  const directory = temporaryFolder();
+  const holder = { pid: process.pid, host: "another machine", start: null, token: "t" };
+  writeFileSync(`${folderOf(directory, "bare")}.lock`, JSON.stringify(holder));
+  const store = new FileSessionStore({ directory, lockTimeoutMs: 60 });
+  const folder = folderWith({ "a.json": bare, "b.json": sailing });
+  const { imported, failed } = await store.importFolder(folder);
+  expect(imported).toEqual(["sailing-9"]);
+  expect(failed).toMatchObject([{ file: "a.json", error: { code: "STORAGE_LOCKED", retryable: true } }]);
 });
 
 const said = { role: "user", content: "a secret", timestamp: 5 };
