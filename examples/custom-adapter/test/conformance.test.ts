@@ -1,32 +1,28 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, it } from "@jest/globals";
+import { afterAll as after, beforeAll as before, describe, it } from "@jest/globals";
 import { testAdapter } from "@waymark/adapter-testkit";
-import { type RootDatabase, open } from "lmdb";
+import { open } from "lmdb";
 import { LmdbAdapter } from "../src/index.js";
 
 testAdapter(
   {
     name: "LMDB",
-    expects: { durability: "commit", turns: false, records: false, search: false, expiry: false },
-    processEntry: new URL("./process-entry.mjs", import.meta.url),
     async open() {
       const path = await mkdtemp(join(tmpdir(), "waymark-lmdb-"));
-      const databases: RootDatabase[] = [];
+      const database = open({ path, overlappingSync: false });
       return {
         address: { path },
-        connect() {
-          const database = open({ path });
-          databases.push(database);
-          return new LmdbAdapter(database);
-        },
+        connect: () => new LmdbAdapter(database),
         async remove() {
-          for (const database of databases) await database.close();
+          await database.close();
           await rm(path, { recursive: true });
         },
       };
     },
+    expects: { durability: "commit", turns: false, records: false, search: false, expiry: false },
+    processEntry: new URL("./process-entry.mjs", import.meta.url),
   },
-  { describe, it, beforeAll, afterAll },
+  { describe, it, beforeAll: before, afterAll: after },
 );
