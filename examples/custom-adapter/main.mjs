@@ -4,7 +4,7 @@ import { LmdbAdapter } from "@waymark/example-custom-adapter";
 import { open } from "lmdb";
 
 const [path = "sessions", text = "Hello"] = process.argv.slice(2);
-const database = open({ path });
+const database = open({ path, overlappingSync: false });
 
 const agent = new Agent({
   name: "Counter",

@@ -4,8 +4,8 @@ import { createSessions } from "./sessions.js";
 import { type Database, openStore } from "./store.js";
 
 /**
- * Keeps sessions in LMDB, a store in files that any number of processes on one machine may share. The database is the
- * application's, which opens and closes it.
+ * Keeps sessions in LMDB, which any number of processes on one machine may share. The application opens the database, with
+ * `overlappingSync: false` (or a process that is killed can stop it for all others), and closes it.
  */
 export class LmdbAdapter implements PersistenceAdapter {
   readonly name = "lmdb";

@@ -1,5 +1,5 @@
 // Makes an adapter in another process, which runs the build.
-import { LmdbAdapter } from "@waymark/example-custom-adapter";
 import { open } from "lmdb";
+import { LmdbAdapter } from "../dist/index.js";
 
-export default ({ path }) => new LmdbAdapter(open({ path }));
+export default ({ path }) => new LmdbAdapter(open({ path, overlappingSync: false }));

@@ -1,4 +1,3 @@
-// The conformance kit, on what the build has made. Under node's own runner: `node --test test/kit.mjs`.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,24 +9,20 @@ import { LmdbAdapter } from "../dist/index.js";
 testAdapter(
   {
     name: "LMDB",
-    expects: { durability: "commit", turns: false, records: false, search: false, expiry: false },
-    processEntry: new URL("./process-entry.mjs", import.meta.url),
     async open() {
       const path = await mkdtemp(join(tmpdir(), "waymark-lmdb-"));
-      const databases = [];
+      const database = open({ path, overlappingSync: false });
       return {
         address: { path },
-        connect() {
-          const database = open({ path });
-          databases.push(database);
-          return new LmdbAdapter(database);
-        },
+        connect: () => new LmdbAdapter(database),
         async remove() {
-          for (const database of databases) await database.close();
+          await database.close();
           await rm(path, { recursive: true });
         },
       };
     },
+    expects: { durability: "commit", turns: false, records: false, search: false, expiry: false },
+    processEntry: new URL("./process-entry.mjs", import.meta.url),
   },
   { describe, it, beforeAll: before, afterAll: after },
 );

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "@jest/globals";
 
-const kit = fileURLToPath(new URL("./kit.mjs", import.meta.url));
+const kit = fileURLToPath(new URL("./conformance.test.mjs", import.meta.url));
 
 // In a process of its own: lmdb keeps a process from ending in which two copies of its native code were loaded, as a runner
 // does that gives each file of tests its own modules.
