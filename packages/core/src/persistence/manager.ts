@@ -372,7 +372,9 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     return this.#call(name, id, async ({ ready, operation, ticket }) => {
       // Hooks see what a session of this manager is, the caller what he says that it is.
       const read = async () => openSession<T & TData>(await ready(), id, options, operation);
-      return this.#around.load({ operation, sessionId: id, ticket }, read, (opened) => opened);
+      return this.#around.load({ operation, sessionId: id, ticket }, read, ({ session, messages }) => ({
+        ...{ session, messages },
+      }));
     });
   }
 
