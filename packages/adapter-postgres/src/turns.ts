@@ -54,7 +54,7 @@ export function createTurns(db: Database, names: Names, rows: Rows): Turns {
   async function move(commits: readonly Commit[], outcomes: Map<Commit, Outcome>): Promise<void> {
     if (commits.length === 0) return;
     // Messages whose key is taken, which a session's history does not explain, are left to `settle`: the common case then
-    // needs no care for them, which is a sixth of the insert.
+    // needs no care for them, which writes to the log of the server too.
     const moved = await moves.apply(commits).catch((error: unknown) => {
       if (isKeyTaken(error)) return [];
       throw error;

@@ -18,9 +18,9 @@ const largestGroup = 64;
 const writesAtOnce = 2;
 
 /**
- * How many promise jobs pass until those whom a write has answered are here with their next turns: some 40 through this
- * package, and a few of the caller's own. They take microseconds; without them the first would travel alone, and all others
- * wait for it.
+ * How many promise jobs are waited until those whom a write has answered are here with their next turns: enough for the way
+ * through this package and a few of the caller's own, as a test shows. They take microseconds; without them the first would
+ * travel alone, and all others wait for it.
  */
 const jobsUntilBack = 64;
 
