@@ -8,9 +8,9 @@ import {
 import { damaged } from "./client.js";
 
 /**
- * A row is a hash, and each field but one is JSON text: scripts compare texts and never parse what people stored. `system` is taken
- * apart, so that a turn writes one operation and not sixteen: `count`, a ring `op0` to `op15`, their ids once more in `ids`,
- * and `pending`.
+ * A row is a hash, and each field is JSON text: scripts compare texts and never parse what people stored. `system` is taken
+ * apart, so that a turn writes one operation and not sixteen: `count`, a ring `op0` to `op15`, and
+ * `pending`.
  */
 export const rowFields = [
   "id",
@@ -33,10 +33,11 @@ export const rowFields = [
   "dirty",
 ] as const;
 
-const ring = Array.from({ length: operationWindow }, (_, slot) => `op${slot}`);
+/** Where the newest operation takes the place of the oldest. */
+export const ring = Array.from({ length: operationWindow }, (_, slot) => `op${slot}`);
 
 /** Fields that a row may have or not. */
-const optional = ["system", "count", "ids", "pending", ...ring];
+const optional = ["system", "count", "pending", ...ring];
 
 /** The fields of a row as name, text, name, text …; and the names that it does not have. */
 export function encodeRow(row: SessionRow): { pairs: string[]; absent: string[] } {
@@ -58,13 +59,7 @@ function encodeSystem({ system, dirty }: SessionRow): Map<string, string> {
     const slot = ring[(count - operations.length + index) % operationWindow] ?? "";
     fields.set(slot, JSON.stringify(operation));
   });
-  fields.set("ids", idLines(operations.map(({ id }) => id)));
   return fields;
-}
-
-/** A script finds an id between two line ends, which JSON text does not have. The only field that is no JSON. */
-function idLines(ids: readonly string[]): string {
-  return `\n${ids.map((id) => `${JSON.stringify(id)}\n`).join("")}`;
 }
 
 type Ordinary = {

@@ -1,4 +1,5 @@
 import { historyLog, operationWindow } from "@waymark/core/adapter";
+import { ring } from "./rows.js";
 
 /*
  * Values are JSON texts that a script compares, moves and joins, but never parses: Lua would change numbers and mistake
@@ -12,9 +13,7 @@ local function row(key)
   local fields = redis.call('HGETALL', key)
   if #fields == 0 then return false end
   local texts = {}
-  for i = 1, #fields, 2 do
-    if fields[i] ~= 'ids' then texts[#texts + 1] = '"' .. fields[i] .. '":' .. fields[i + 1] end
-  end
+  for i = 1, #fields, 2 do texts[#texts + 1] = '"' .. fields[i] .. '":' .. fields[i + 1] end
   return '{' .. table.concat(texts, ',') .. '}'
 end`;
 
@@ -71,60 +70,68 @@ return '[' .. seen[2] .. ',' .. seen[3] .. ',' .. (seen[4] or 'null') .. ']'`;
 
 /**
  * One turn. Where every condition of a plain turn holds, it is written, and the answer is a list; otherwise the answer is
- * the row, and the rules in core say what it means.
+ * the row, and the rules in core say what it means. The small arguments travel as one list, whose elements are texts: a client
+ * and a server take longer over twenty arguments than over one.
  *
- * KEYS: session, messages. ARGV: 1 version expected, 2 last expected, 3 owner, 4 whether it reopens, 5 operation id, 6 the
- * rest of the operation up to its version, 7 operations that a retry knows of ('?': none), 8 whether the version moves, 9 time,
- * 10 new userId, 11 number of messages, 12 number of strings of history, then the messages, history as sequence and text, and
- * fields of the row as name and text. Empty: not given.
+ * KEYS: session, messages. ARGV: the list, the state or nothing, the messages, then history as sequence and text. The list: 1
+ * version expected, 2 last expected, 3 owner, 4 whether it reopens, 5 operation id, 6 the rest of the operation up to its
+ * version, 7 operations that a retry knows of ('?': none), 8 time, 9 new userId, 10 number of messages, then fields of the row
+ * as name and text. Empty: not given.
  */
 export const turn = `${row}${whole}
-local life, version, last, user, status, dirty, count, ids, expires = unpack(
-  redis.call('HMGET', KEYS[1], 'life', 'version', 'last', 'userId', 'status', 'dirty', 'count', 'ids', 'expiresAt'), 1, 9)
+local list = cjson.decode(ARGV[1])
+local expected, lastExpected, owner, reopens, id, operation, known, at, newUser, messages = unpack(list, 1, 10)
+local life, version, last, user, status, dirty, count, expires = unpack(
+  redis.call('HMGET', KEYS[1], 'life', 'version', 'last', 'userId', 'status', 'dirty', 'count', 'expiresAt'), 1, 8)
 if not life then return false end
 local open = string.sub(life, 1, -2)
-local isPlain = version and last and count and ids and dirty == 'false' and status ~= '"deleting"'
-  and (status == '"active"' or ARGV[4] == '1')
-  and (expires == 'null' or expires and tonumber(expires) > tonumber(ARGV[9]))
-  and string.sub(version, 1, #life) == open .. '.' and tonumber(string.sub(version, #life + 1, -2))
-  and (ARGV[1] == '' or version == ARGV[1])
-  and (ARGV[2] == '' or last == ARGV[2])
-  and (ARGV[3] == '' or user == 'null' or user == ARGV[3])
-  and (ARGV[10] == '' or user == ARGV[10])
-  and not string.find(ids, '\\n' .. ARGV[5] .. '\\n', 1, true)
+local number = version and string.sub(version, 1, #life) == open .. '.' and tonumber(string.sub(version, #life + 1, -2))
+local isPlain = number and last and count and dirty == 'false' and status ~= '"deleting"'
+  and (status == '"active"' or reopens == '1')
+  and (expires == 'null' or expires and tonumber(expires) > tonumber(at))
+  and (expected == '' or version == expected)
+  and (lastExpected == '' or last == lastExpected)
+  and (owner == '' or user == 'null' or user == owner)
+  and (newUser == '' or user == newUser)
 if not isPlain then return row(KEYS[1]) end
-if ARGV[7] ~= '' and not (ARGV[1] ~= '' and ARGV[8] == '1') then
-  local _, ends = string.gsub(ids, '\\n', '')
-  local since = tonumber(count) - ends + 1
-  if since ~= 0 and (ARGV[7] == '?' or tonumber(ARGV[7]) < since) then return row(KEYS[1]) end
+-- A first try that moves the version cannot be applied twice: the client may send it again, and the version is another then.
+local state = ARGV[2]
+count = tonumber(count)
+if known ~= '' or expected == '' or state == '' then
+  local begins = '{"id":' .. id .. ','
+  for _, one in ipairs(redis.call('HMGET', KEYS[1], ${ring.map((name) => `'${name}'`).join(", ")})) do
+    if one and string.sub(one, 1, #begins) == begins then return row(KEYS[1]) end
+  end
+  if known ~= '' and (expected == '' or state == '') and count > ${operationWindow}
+    and (known == '?' or tonumber(known) < count - ${operationWindow}) then return row(KEYS[1]) end
 end
 
-local first, messages, history = tonumber(last) + 1, tonumber(ARGV[11]), tonumber(ARGV[12])
+local first = tonumber(last) + 1
+messages = tonumber(messages)
 for start = 0, messages - 1, 1000 do
   local entries = {}
   for i = start, math.min(start + 1000, messages) - 1 do
     entries[#entries + 1] = life .. ':' .. whole(first + i)
-    entries[#entries + 1] = ARGV[13 + i]
+    entries[#entries + 1] = ARGV[3 + i]
   end
   redis.call('HSET', KEYS[2], unpack(entries))
 end
-for i = 13 + messages, 12 + messages + history, 2 do
+for i = 3 + messages, #ARGV, 2 do
   redis.call('HSETNX', KEYS[2], open .. '${historyLog("")}":' .. ARGV[i], ARGV[i + 1])
 end
 local from = version
-if ARGV[8] == '1' then
-  version = open .. '.' .. whole(tonumber(string.sub(version, #life + 1, -2)) + 1) .. '"'
+if state ~= '' then
+  version = open .. '.' .. whole(number + 1) .. '"'
+  list[#list + 1] = 'state'
+  list[#list + 1] = state
 end
 last = whole(first + messages - 1)
 first = whole(first)
-local slot = 'op' .. tonumber(count) % ${operationWindow}
-local operation = '{"id":' .. ARGV[5] .. ARGV[6] .. '"from":' .. from .. ',"version":' .. version
-  .. ',"first":' .. first .. ',"last":' .. last .. ',"at":' .. ARGV[9] .. '}'
-local old = tonumber(count) >= ${operationWindow} and string.find(ids, '\\n', 2, true) or 1
-count = whole(tonumber(count) + 1)
-redis.call('HSET', KEYS[1], 'version', version, 'last', last, 'updatedAt', ARGV[9], 'count', count,
-  'ids', string.sub(ids, old) .. ARGV[5] .. '\\n', slot, operation, unpack(ARGV, 13 + messages + history))
-return '[' .. life .. ',' .. version .. ',' .. first .. ',' .. last .. ',' .. count .. ']'`;
+operation = '{"id":' .. id .. operation .. '"from":' .. from .. ',"version":' .. version
+  .. ',"first":' .. first .. ',"last":' .. last .. ',"at":' .. at .. '}'
+redis.call('HSET', KEYS[1], 'version', version, 'last', last, 'updatedAt', at, 'count', whole(count + 1),
+  'op' .. count % ${operationWindow}, operation, unpack(list, 11))
+return '[' .. life .. ',' .. version .. ',' .. first .. ',' .. last .. ',' .. whole(count + 1) .. ']'`;
 
 /** KEYS: session, messages. ARGV: how many of the last messages. The row, the first sequence, the messages. */
 export const load = `${row}${whole}

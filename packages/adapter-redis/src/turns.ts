@@ -79,7 +79,7 @@ function committed({ at }: Commit, reply: string): Outcome {
 function argumentsOf(commit: Commit): string[] {
   const { expect, operation, set, retry, messages, history } = commit;
   const version = expect.kind === "version" ? expect : null;
-  const args = [
+  const list = [
     version === null ? "" : JSON.stringify(version.version),
     version?.last === undefined ? "" : String(version.last),
     commit.owner === undefined ? "" : JSON.stringify(commit.owner),
@@ -87,21 +87,21 @@ function argumentsOf(commit: Commit): string[] {
     JSON.stringify(operation.id),
     `,"digest":${JSON.stringify(operation.digest)},`,
     retry === undefined ? "" : String(retry.since ?? "?"),
-    set.state === undefined ? "" : "1",
     String(commit.at),
     set.userId === undefined ? "" : JSON.stringify(set.userId),
     String(messages.length),
-    String(history.length * 2),
+    "revision",
+    JSON.stringify(commit.revision),
   ];
-  for (const message of messages) args.push(encodeEntry(message));
-  for (const entry of history) args.push(String(entry.sequence), encodeEntry(entry));
-  args.push("revision", JSON.stringify(commit.revision));
   const newest = messages.at(-1);
-  if (newest !== undefined) args.push("lastMessageAt", String(newest.createdAt));
+  if (newest !== undefined) list.push("lastMessageAt", String(newest.createdAt));
   for (const name of changeable) {
     const value = set[name];
-    if (value !== undefined) args.push(name, JSON.stringify(value));
+    if (value !== undefined) list.push(name, JSON.stringify(value));
   }
+  const args = [JSON.stringify(list), set.state === undefined ? "" : JSON.stringify(set.state)];
+  for (const message of messages) args.push(encodeEntry(message));
+  for (const entry of history) args.push(String(entry.sequence), encodeEntry(entry));
   return args;
 }
 
@@ -113,5 +113,4 @@ const changeable = [
   "expiresAt",
   "route",
   "step",
-  "state",
 ] as const satisfies readonly (keyof RowChanges)[];
