@@ -32,5 +32,15 @@ export function createTurns(store: Store): Turns {
       const from = Math.max(row.first, row.last - last + 1);
       return { row: copy(row), entries: entriesOf(store, id, row.life, from, row.last) };
     },
+
+    async remove(sessions) {
+      return sessions.map(({ id, revision }) => {
+        checkId(id, "remove");
+        if (store.sessions.get(id)?.revision !== revision) return false;
+        store.sessions.delete(id);
+        store.entries.delete(id);
+        return true;
+      });
+    },
   };
 }

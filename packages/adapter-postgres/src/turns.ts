@@ -5,11 +5,12 @@ import {
   type Turns,
   applyCommit,
   checkId,
+  historyLog,
   isWaymarkError,
 } from "@waymark/core/adapter";
 import { type Database, type Doing, prepared } from "./client.js";
 import { canMove, createMoves } from "./move.js";
-import { decodeEntry, decodeRow, entryExpressions, rowJson } from "./row.js";
+import { arrayOf, decodeEntry, decodeRow, entryExpressions, rowJson } from "./row.js";
 import type { Names } from "./schema.js";
 import type { Rows } from "./sessions.js";
 
@@ -33,6 +34,19 @@ export function createTurns(db: Database, names: Names, rows: Rows): Turns {
         ORDER BY m.sequence LIMIT $2
       ) m
     )`);
+
+  // Whoever has locked a row is writing it, and has then another revision or the lock for longer than anybody should wait.
+  const remove = prepared(`WITH held AS (
+    SELECT s.id, s.life FROM ${sessions} s JOIN unnest($1::text[], $2::text[]) AS seen (id, revision)
+      ON s.id = seen.id AND s.revision = seen.revision
+    ORDER BY s.id FOR UPDATE OF s SKIP LOCKED
+  ), gone AS (
+    DELETE FROM ${sessions} s USING held WHERE s.id = held.id RETURNING s.id
+  ), entries AS (
+    DELETE FROM ${messages} m USING held
+    WHERE m.session_id = held.id AND m.log IN (held.life, held.life || '${historyLog("")}')
+  )
+  SELECT id FROM gone`);
 
   async function create(commits: readonly Commit[], outcomes: Map<Commit, Outcome>): Promise<void> {
     const made: { commit: Commit; outcome: Outcome; row: SessionRow }[] = [];
@@ -156,6 +170,15 @@ export function createTurns(db: Database, names: Names, rows: Rows): Turns {
         .map((columns) => decodeEntry(id, row.life, columns))
         .toSorted((a, b) => a.sequence - b.sequence);
       return { row, entries };
+    },
+
+    async remove(seen) {
+      const ids = seen.map(({ id }) => id);
+      for (const id of ids) checkId(id, "remove");
+      const values = [ids, seen.map(({ revision }) => revision)].map((texts) => arrayOf(texts, "text"));
+      const gone = await db.run(remove, values, { operation: "remove", sessionId: ids[0] });
+      const removed = new Set(gone.map(([id]) => id));
+      return ids.map((id) => removed.has(id));
     },
   };
 }

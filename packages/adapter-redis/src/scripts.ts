@@ -61,11 +61,11 @@ redis.call('HSET', KEYS[1], unpack(ARGV, 8, absent))
 redis.call('HDEL', KEYS[1], unpack(ARGV, absent + 1, entries))
 return 'updated'`;
 
-/** KEYS: session. ARGV: revision seen. */
+/** KEYS: session, and messages where they go with it. ARGV: revision seen. */
 export const remove = `
 local seen = redis.call('HMGET', KEYS[1], 'revision', 'createdAt', 'userId', 'listed')
 if seen[1] ~= ARGV[1] then return false end
-redis.call('UNLINK', KEYS[1])
+redis.call('UNLINK', unpack(KEYS))
 return '[' .. seen[2] .. ',' .. seen[3] .. ',' .. (seen[4] or 'null') .. ']'`;
 
 /**

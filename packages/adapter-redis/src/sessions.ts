@@ -10,8 +10,8 @@ import {
 import { guard } from "./client.js";
 import { type ListEntry, endOf } from "./lists.js";
 import { decodeRow } from "./rows.js";
-import { peek, readRow, remove } from "./scripts.js";
-import { type Store, createRow, updateRow } from "./store.js";
+import { peek, readRow } from "./scripts.js";
+import { type Store, createRow, removeRow, updateRow } from "./store.js";
 
 export function createSessions(store: Store): SessionRepository {
   const { run, keys, lists } = store;
@@ -85,14 +85,7 @@ export function createSessions(store: Store): SessionRepository {
 
     async delete(id, seen) {
       checkId(id, "delete");
-      return guard("delete", id, async () => {
-        const text = await run({ script: remove, keys: [keys.session(id)], args: [JSON.stringify(seen)] });
-        if (text == null) return false;
-        const [createdAt, userId, listed] = JSON.parse(String(text));
-        // The session is gone. Entries that stay are dropped by a later query.
-        if (Array.isArray(listed)) await lists.forget({ id, createdAt, userId, listed }).catch(() => {});
-        return true;
-      });
+      return guard("delete", id, () => removeRow(store, { id, revision: seen }, [keys.session(id)]));
     },
 
     async find(filter, page) {

@@ -1,9 +1,9 @@
-import type { Entry, SessionRow } from "@waymark/core/adapter";
+import type { Entry, SeenRow, SessionRow } from "@waymark/core/adapter";
 import type { Run } from "./client.js";
 import type { Keys } from "./keys.js";
 import type { Lists } from "./lists.js";
 import { decodeRow, encodeEntry, encodeRow, entryField } from "./rows.js";
-import { create, update } from "./scripts.js";
+import { create, remove, update } from "./scripts.js";
 
 /** What the repositories and the facet share. */
 export interface Store {
@@ -63,6 +63,20 @@ export async function updateRow(
     reply = await send(deadline, [...pairs, "listed", JSON.stringify(stamps)]);
   }
   return reply === "updated";
+}
+
+/** Removes the keys of a session whose revision is the one that was seen. False: it moved or is gone. */
+export async function removeRow(
+  { run, lists }: Store,
+  { id, revision }: SeenRow,
+  keys: readonly string[],
+): Promise<boolean> {
+  const text = await run({ script: remove, keys, args: [JSON.stringify(revision)] });
+  if (text == null) return false;
+  const [createdAt, userId, listed] = JSON.parse(String(text));
+  // The session is gone. Entries that stay are dropped by a later query.
+  if (Array.isArray(listed)) await lists.forget({ id, createdAt, userId, listed }).catch(() => {});
+  return true;
 }
 
 /** Entries as the field and the text of each. */

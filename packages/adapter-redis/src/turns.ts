@@ -9,7 +9,7 @@ import {
 import { fail, guard } from "./client.js";
 import { decodeEntries, decodeRow, encodeEntry } from "./rows.js";
 import { load, turn } from "./scripts.js";
-import { type Store, createRow, updateRow } from "./store.js";
+import { type Store, createRow, removeRow, updateRow } from "./store.js";
 
 /** How often a row may change under a turn that is no plain one. */
 const triesAtMost = 20;
@@ -68,6 +68,15 @@ export function createTurns(store: Store): Turns {
         return { row, entries: decodeEntries(texts, range) };
       });
     },
+
+    remove: (sessions) =>
+      Promise.all(
+        sessions.map(async ({ id, revision }) => {
+          checkId(id, "remove");
+          const keysOf = [keys.session(id), keys.messages(id)];
+          return guard("remove", id, () => removeRow(store, { id, revision }, keysOf));
+        }),
+      ),
   };
 }
 

@@ -88,6 +88,22 @@ export function watch(adapter: PersistenceAdapter, monitor: Monitor): Persistenc
           (answer) => areOutcomes(answer, commits.length),
         ),
       load: (id, options) => call("turns.load", () => turns.load(id, options), isLoadedOrNull),
+      groups: turns.groups === true,
+      ...(turns.remove === undefined
+        ? undefined
+        : {
+            remove: (rows) =>
+              call(
+                "turns.remove",
+                () => turns.remove?.(rows) ?? Promise.resolve([]),
+                (answer) =>
+                  Array.isArray(answer) &&
+                  answer.length === rows.length &&
+                  answer.every((one) => typeof one === "boolean")
+                    ? null
+                    : `it has to be ${rows.length} booleans, one a session`,
+              ),
+          }),
     },
     records,
     search,

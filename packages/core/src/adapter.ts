@@ -10,6 +10,7 @@ export type {
   Committed,
   Expectation,
   LoadedRow,
+  SeenRow,
   NewEntry,
   Outcome,
   RowChanges,

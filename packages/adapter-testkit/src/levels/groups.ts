@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Commit, Turns } from "@waymark/core/adapter";
+import { type Commit, type Turns, historyLog } from "@waymark/core/adapter";
 import { makeEntry, makeRow, nextRow, numbers } from "../generate.js";
 import type { Case, Level } from "../level.js";
 import { assertSame } from "../same.js";
@@ -189,6 +189,55 @@ const cases: readonly Case[] = [
       });
       assertSame(winners.length, 1, "how many of two creates of an id were told to be committed");
       assertSame(await world.client(world.other).texts(made), winners, "the messages of the create that won");
+    },
+  },
+  {
+    promise: "P8",
+    name: "sessions that are removed in one call go wholly, where they are as they were seen",
+    todo: "`turns.remove` deletes the rows whose revision is the one given, each with the entries of its logs in the same write.",
+    async run(world) {
+      const turns = turnsOf(world);
+      // Without it, core removes each session by itself, which other cases try.
+      if (turns.remove === undefined) return;
+      const ids = numbers(1, 12).map(() => world.newId());
+      for (const id of ids) {
+        const history = [{ ...said("route"), sequence: 1 }];
+        await world.client().create(id, { messages: [said("one"), said("two")], history });
+      }
+      const rows = await Promise.all(ids.map((id) => rowOf(world.adapter, id)));
+      const moved = ids[5] ?? "";
+      await world.client().stored(appendTo(moved, "three"));
+      const never = { id: world.newId(), revision: "never" };
+      const seen = [...world.random.shuffle(rows.slice(0, 8)), never];
+      const answers = await turns.remove(seen.map(({ id, revision }) => ({ id, revision })));
+      assertSame(
+        answers,
+        seen.map(({ id }) => id !== moved && id !== never.id),
+        "which of 9 were removed, in their order",
+      );
+      for (const { id, life } of rows) {
+        const isGone = answers?.[seen.findIndex((row) => row.id === id)] === true;
+        assert.equal(
+          (await world.other.sessionRepository.findById(id)) === null,
+          isGone,
+          `whether ${id} is gone`,
+        );
+        const logs = [life, historyLog(life)].map((log) =>
+          world.other.messageRepository.findBySessionId(id, { log, from: 1, to: 9 }),
+        );
+        const counts = (await Promise.all(logs)).map((entries) => entries.length);
+        const whole = id === moved ? [3, 1] : [2, 1];
+        assertSame(
+          counts,
+          isGone ? [0, 0] : whole,
+          `the entries of the messages and of the route history of ${id}`,
+        );
+      }
+      assertSame(
+        await turns.remove([{ id: ids[0] ?? "", revision: rows[0]?.revision ?? "" }]),
+        [false],
+        "a removal, repeated",
+      );
     },
   },
   {

@@ -336,6 +336,20 @@ const seenElsewhere: readonly Mutant[] = [
       return Array.isArray(first) && typeof first[1] === "number" ? { ...row, last: first[1] } : row;
     },
   }),
+  mutant("a removal of many leaves the messages", /removed in one call go wholly/, {
+    turns: (_, { sessionRepository }) => ({
+      remove: (rows) => Promise.all(rows.map(({ id, revision }) => sessionRepository.delete(id, revision))),
+    }),
+  }),
+  mutant("a removal of many takes what has moved", /removed in one call go wholly/, {
+    turns: (right, { sessionRepository }) => ({
+      remove: async (rows) => {
+        const now = await Promise.all(rows.map(({ id }) => sessionRepository.findById(id)));
+        const removed = (await right.remove?.(now.filter((row) => row !== null))) ?? [];
+        return now.map((row) => row !== null && removed.length > 0);
+      },
+    }),
+  }),
   mutant("a sweep without bounds", /no more than it may/, {
     expiry: (right) => ({ sweep: ({ now }) => right.sweep({ now, limit: 1_000_000 }) }),
   }),

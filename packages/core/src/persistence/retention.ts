@@ -51,12 +51,14 @@ type Counts = { -readonly [K in Exclude<keyof PruneReport, "next">]: number };
 /** One kind of row to look for, and what to do with each. */
 interface Phase {
   readonly filter: Filter;
+  /** Rows that are worked on at once. */
+  readonly atOnce: number;
   work(row: SessionRow): Promise<void>;
 }
 
 const pageSize = 100;
-/** Rows that are worked on at once: more would only wait for each other in the client's pool. */
-const atOnce = 8;
+/** More would only wait for each other in the client's pool. */
+const drainsAtOnce = 8;
 /** Of a session that somebody is talking in, the next turn delivers by itself. */
 const quietMs = 60_000;
 
@@ -81,7 +83,7 @@ export async function pruneSessions<TData>(
       ...(place.cursor === null ? {} : { cursor: place.cursor }),
     };
     const { items, next } = await saving.store.find(phase.filter, page);
-    await forEach(items, phase.work, operation, signal);
+    await forEach(items, phase, operation, signal);
     left -= items.length;
     place = next === null ? { phase: place.phase + 1, cursor: null } : { ...place, cursor: next };
   }
@@ -109,17 +111,23 @@ function phasesOf<TData>(
   const phases: Phase[] = [
     {
       filter: { ...mine, status: ["deleting"] },
+      atOnce: drainsAtOnce,
       work: async ({ id }) => {
         await store.drain(id, patience());
         counts.finished++;
       },
     },
-    { filter: { ...mine, expiresBefore: now + 1 }, work: remove },
+    { filter: { ...mine, expiresBefore: now + 1 }, atOnce: store.prunesAtOnce, work: remove },
   ];
   if (status !== undefined || olderThan !== undefined)
-    phases.push({ filter: { ...mine, ...filterOf({ status, olderThan }, operation) }, work: remove });
+    phases.push({
+      filter: { ...mine, ...filterOf({ status, olderThan }, operation) },
+      atOnce: store.prunesAtOnce,
+      work: remove,
+    });
   phases.push({
     filter: { ...mine, dirty: true, updatedBefore: now - quietMs },
+    atOnce: drainsAtOnce,
     work: async (row) => {
       if (isExpired(row, environment.now())) return;
       await store.drain(row.id, patience());
@@ -130,6 +138,7 @@ function phasesOf<TData>(
     checkCount(keepMessages, [0, mostKept], operation, "keepMessages");
     phases.push({
       filter: mine,
+      atOnce: drainsAtOnce,
       work: async (row) => {
         if (row.last - row.first < keepMessages && row.first === 1) return;
         counts.trimmed += (await store.trim(row.id, keepMessages, owner, patience())) ?? 0;
@@ -200,7 +209,7 @@ export async function eraseSessions<TData>(
         ...(cursor === null ? {} : { cursor }),
       });
       found += page.items.length;
-      await forEach(page.items, erase, call.operation, signal);
+      await forEach(page.items, { atOnce: store.prunesAtOnce, work: erase }, call.operation, signal);
       cursor = page.next;
     } while (cursor !== null);
     counts.passes++;
@@ -214,7 +223,7 @@ export async function eraseSessions<TData>(
 
 async function forEach(
   rows: readonly SessionRow[],
-  work: (row: SessionRow) => Promise<void>,
+  { atOnce, work }: Pick<Phase, "atOnce" | "work">,
   operation: string,
   signal: AbortSignal | undefined,
 ): Promise<void> {

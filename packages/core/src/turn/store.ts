@@ -11,6 +11,7 @@ import { createLanes } from "./lane.js";
 import { type Merged, loadMerged } from "./merge.js";
 import { createOutbox } from "./outbox.js";
 import { type Refused, isStored } from "./refusal.js";
+import { createRemovals, largestRemoval } from "./removals.js";
 import { type CommitNow, type Patience, checkPatience, triesWithoutAnswer } from "./patience.js";
 import { systemOf } from "./system.js";
 import { typedErrors } from "./typed.js";
@@ -35,7 +36,10 @@ export interface TurnStore {
   /** Rows that match; tombstones only where the filter asks for them. */
   find: SessionRepository["find"];
   delete(id: string, owner: string | undefined, patience: Patience): Promise<boolean>;
+  /** Removes the session if it still has the revision of `row`. False: a turn won. */
   prune(row: SessionRow): Promise<boolean>;
+  /** How many calls of `prune` at once the store gains by; more would only wait for each other in its client. */
+  readonly prunesAtOnce: number;
   /** Removes all messages but the newest `keep`; resolves to how many. Null: no such session. */
   trim(id: string, keep: number, owner: string | undefined, patience: Patience): Promise<number | null>;
   drain(id: string, patience: Patience): Promise<void>;
@@ -44,6 +48,8 @@ export interface TurnStore {
 }
 
 const sessionsRemembered = 1000;
+/** Each takes four calls of the store, one after the other. */
+const tombstonesAtOnce = 8;
 
 export function createTurnStore(untyped: PersistenceAdapter, environment: TurnEnvironment): TurnStore {
   const adapter = typedErrors(untyped);
@@ -122,7 +128,8 @@ export function createTurnStore(untyped: PersistenceAdapter, environment: TurnEn
       appends.seal(id);
       return lanes.run(id, () => outbox.delete(id, owner, patience));
     },
-    prune: outbox.prune,
+    prune: turns?.remove === undefined ? outbox.prune : createRemovals(turns.remove),
+    prunesAtOnce: turns?.remove === undefined ? tombstonesAtOnce : largestRemoval,
     trim: (id, keep, owner, patience) => {
       appends.seal(id);
       return lanes.run(id, () => outbox.trim(id, keep, owner, patience));

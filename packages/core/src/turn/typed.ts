@@ -1,4 +1,5 @@
 import type { PersistenceAdapter } from "../contract/adapter.js";
+import type { Turns } from "../contract/turns.js";
 import { StorageError, storageError } from "../errors.js";
 
 /**
@@ -32,8 +33,19 @@ export function typedErrors(adapter: PersistenceAdapter): PersistenceAdapter {
             groups: turns.groups === true,
             commit: (commits) => typed("commit", commits[0]?.id, Array.isArray, () => turns.commit(commits)),
             load: (id, options) => typed("load", id, isObjectOrNull, () => turns.load(id, options)),
+            ...(turns.remove === undefined ? undefined : { remove: removeOf(turns.remove.bind(turns)) }),
           },
   };
+}
+
+function removeOf(remove: NonNullable<Turns["remove"]>): NonNullable<Turns["remove"]> {
+  return (sessions) =>
+    typed(
+      "remove",
+      sessions[0]?.id,
+      (answer) => Array.isArray(answer) && answer.length === sessions.length,
+      () => remove(sessions),
+    );
 }
 
 async function typed<T>(
