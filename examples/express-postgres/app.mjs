@@ -9,7 +9,7 @@ export function createApp(agent) {
     .use(express.json({ limit: "64kb" }));
 
   app.get("/health", async (_request, response) => {
-    const { reachable, writable } = await persistence.health({ timeoutMs: 2000 });
+    const { reachable, writable } = await persistence.health({ timeoutMs: 5000 });
     response.status(reachable && writable ? 200 : 503).json({ reachable, writable });
   });
 

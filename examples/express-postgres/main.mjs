@@ -7,12 +7,21 @@ import { createApp } from "./app.mjs";
 const pool = new Pool({ connectionString: process.env.DATABASE_URL, max: 10 });
 pool.on("error", (error) => console.error(error.message)); // an idle connection was lost; the pool opens another
 const agent = bookingAgent(pool);
-const server = createServer(createApp(agent));
+const server = createServer();
+
 const underWay = new Set();
+let isStopping = false;
 server.on("request", (_request, response) => {
   underWay.add(response);
   response.once("close", () => underWay.delete(response));
+  if (isStopping) endConnection(response);
 });
+server.on("request", createApp(agent));
+
+/** With this answer: otherwise the connection would be kept for a next request, and the server would wait for that. */
+function endConnection(response) {
+  if (!response.headersSent) response.setHeader("connection", "close");
+}
 
 try {
   const { reachable, error } = await agent.getPersistenceManager().health(); // makes the tables where they are missing
@@ -27,12 +36,11 @@ try {
   await pool.end();
 }
 
-/** No new requests; turns under way are stored and answered; then the connections to the database are closed. */
+/** No new connections; turns under way are stored and answered; then the connections to the database are closed. */
 async function stop() {
-  const closed = new Promise((resolve) => server.close(resolve));
-  // Otherwise their connections would be kept for a next request, and the server would wait for them.
-  for (const response of underWay) if (!response.headersSent) response.setHeader("connection", "close");
-  await closed;
+  isStopping = true;
+  underWay.forEach(endConnection);
+  await new Promise((resolve) => server.close(resolve));
   await agent.getPersistenceManager().close();
   await pool.end();
 }
