@@ -3,7 +3,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { checkPackage, publicPackages } from "./packages.mjs";
+import { checkPackages } from "./packages.mjs";
 import { root, run } from "./run.mjs";
 import { startServers } from "./servers.mjs";
 import { setup } from "./setup.mjs";
@@ -111,13 +111,8 @@ async function main() {
     await jest(servers);
     if (!built) return;
     if (wanted("packages")) {
-      for (const target of publicPackages()) {
-        const begin = performance.now();
-        for (const { name, ok, output } of await checkPackage(target)) {
-          const seconds = (performance.now() - begin) / 1000;
-          report({ name, passed: ok ? 1 : 0, failed: ok ? 0 : 1, seconds, output });
-        }
-      }
+      for await (const { name, ok, output, seconds } of checkPackages())
+        report({ name, passed: ok ? 1 : 0, failed: ok ? 0 : 1, seconds, output });
     }
     if (wanted("docs")) await step("docs", () => run(node("scripts/docs.mjs")));
     if (wanted("smoke")) {
