@@ -69,24 +69,24 @@ export class TurnNotSavedError<TData = unknown> extends WaymarkError {
 /** A turn that the model has answered, and what is left to be done with it. */
 export interface Answered<TData> {
   readonly response: AgentResponse<TData>;
-  /** Undefined: it is not to be stored. */
-  readonly store: ((options: SaveOptions<TData>) => Promise<SavedTurn>) | undefined;
+  store(options: SaveOptions<TData>): Promise<SavedTurn>;
   /** Hooks that are called with what was stored. */
   readonly after: ((response: AgentResponse<TData>) => Promise<void>) | undefined;
 }
 
-/** Stores the turn, if it is to be. @throws TurnNotSavedError */
+/** @returns the response, with what was stored. @throws TurnNotSavedError */
 export async function storeAnswer<TData>(
   answered: Answered<TData>,
   options: SaveOptions<TData>,
 ): Promise<AgentResponse<TData>> {
-  const { response, store, after } = answered;
-  if (store === undefined) return response;
+  const { response, after } = answered;
   try {
-    return { ...response, saved: await store(options) };
+    return { ...response, saved: await answered.store(options) };
   } catch (error) {
+    let stored: AgentResponse<TData> | undefined;
     throw new TurnNotSavedError(response, error, async (again) => {
-      const stored = await storeAnswer(answered, again);
+      // Not once more where only a hook after it failed: what was saved has changed the object.
+      stored ??= await storeAnswer(answered, again);
       await finishAnswer(stored, after);
       return stored;
     });

@@ -127,9 +127,12 @@ describe("hooks of a turn", () => {
 
   it("are told of a context that a callback gave the turn, once, when the turn is stored", async () => {
     const updates: unknown[] = [];
-    const { agent, adapter } = bookings(
+    const { agent } = bookings(
       {
-        onContextUpdate: (next, previous) => void updates.push([next, previous, adapter.entries.size]),
+        onContextUpdate: async (next, previous) => {
+          const messages = await agent.getPersistenceManager().loadSessionHistory("s");
+          updates.push([next, previous, messages.length]);
+        },
         afterRespond: (_response, given) => void updates.push(given),
       },
       {
@@ -141,10 +144,8 @@ describe("hooks of a turn", () => {
         },
       },
     );
-    await agent.getPersistenceManager().flush();
     await agent.respond({ history: said, session: agent.createSession({ id: "s" }) });
-    await agent.getPersistenceManager().flush();
-    expect(updates).toEqual([[{ theme: "two" }, context, expect.any(Number)], { theme: "two" }]);
+    expect(updates).toEqual([[{ theme: "two" }, context, 2], { theme: "two" }]);
   });
 
   it("may change the state before the turn, as part of it", async () => {
@@ -181,6 +182,60 @@ describe("hooks of a turn", () => {
       expect(make).toThrow(expect.objectContaining({ code: "INVALID_CONFIGURATION" }));
       expect(make).toThrow(named);
     }
+  });
+});
+
+describe("a patch of a hook", () => {
+  it("is no conflict with its turn where the store's answer to it was lost", async () => {
+    const { agent, adapter } = bookings(
+      {
+        beforeRespond: async () => {
+          let lost = 0;
+          adapter.after = (call) => {
+            if (call === "update" && lost++ === 0)
+              throw new StorageError("STORAGE_UNAVAILABLE", "gone", { operation: "update" });
+          };
+          await agent.getPersistenceManager().updateCollectedData("s", { guests: 3 });
+          expect(lost).toBe(1);
+        },
+      },
+      { persistence: { conflict: "reject" } },
+    );
+    const session = agent.createSession({ id: "s" });
+    const { saved } = await agent.respond({ history: said, session });
+    expect(saved).toMatchObject({ first: 1, last: 2 });
+    expect(session.data).toEqual({ name: "Ada", guests: 3 });
+    expect(await agent.getPersistenceManager().loadSessionState("s")).toEqual(session);
+  });
+
+  it("does not overwrite what the application has changed and not saved", async () => {
+    const { agent } = bookings(
+      {
+        beforeRespond: async (_context, { session }) => {
+          session.data.guests = 5;
+          await agent.getPersistenceManager().updateCollectedData("s", { guests: 3 });
+        },
+      },
+      { persistence: { conflict: "reject" } },
+    );
+    const session = agent.createSession({ id: "s" });
+    await agent.respond({ history: said, session });
+    expect(session.data.guests).toBe(5);
+    expect(await agent.getPersistenceManager().loadSessionState("s")).toEqual(session);
+  });
+
+  it("of another session changes nothing here", async () => {
+    const { agent } = bookings(
+      {
+        beforeRespond: async () =>
+          void (await agent.getPersistenceManager().updateCollectedData("s", { guests: 3 })),
+      },
+      { persistence: {} },
+    );
+    const session = agent.createSession();
+    await agent.getPersistenceManager().saveSessionState("s", agent.createSession());
+    await agent.respond({ history: said, session });
+    expect(session.data).toEqual({ name: "Ada" });
   });
 });
 
@@ -381,6 +436,34 @@ describe("a hook after the model has answered", () => {
     adapter.before = () => {};
     expect((await error.save()).saved).toMatchObject({ last: 2 });
     expect(log).toEqual(["update", "after saved"]);
+  });
+
+  it("that fails when the turn is stored at last is called again, and the turn is not stored again", async () => {
+    let calls = 0;
+    const { agent, adapter } = bookings(
+      {
+        afterRespond: async () => {
+          await agent.getPersistenceManager().updateCollectedData("s", { guests: ++calls });
+          if (calls < 3) throw new RangeError("no");
+        },
+      },
+      { persistence: {} },
+    );
+    const session = agent.createSession({ id: "s" });
+    await agent.getPersistenceManager().saveSessionState("s", session);
+    adapter.before = (call) => {
+      if (call === "update") throw new StorageError("STORAGE_FAILED", "down", { operation: "update" });
+    };
+    const error = await unfinished(agent.respond({ history: said, session }));
+    adapter.before = () => {};
+    for (const call of [1, 2]) {
+      const { response, cause } = await unfinished(error.save());
+      expect([calls, response.saved?.replayed]).toEqual([call, false]);
+      expect(cause).toMatchObject({ code: "HOOK_FAILED" });
+    }
+    expect((await error.save()).saved).toMatchObject({ first: 1, last: 2, replayed: false });
+    expect(await agent.getPersistenceManager().loadSessionState("s")).toEqual(session);
+    expect(session.data).toEqual({ name: "Ada", guests: 3 });
   });
 
   it("may take the next turn of its own session and wait for it", async () => {
