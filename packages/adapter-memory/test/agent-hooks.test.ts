@@ -266,7 +266,7 @@ describe.each(stores)("hooks on $name", ({ open }: TestStore) => {
       }),
       { numRuns: 25 },
     );
-  });
+  }, 60_000);
 
   it("a hook that waits for a call of a handle of its session is given up, and nothing hangs", async () => {
     const adapter = await connect();

@@ -490,5 +490,5 @@ describe("a hook after the model has answered", () => {
     for (; cause instanceof Error; cause = cause.cause) messages.push(cause.message);
     expect(messages).toHaveLength(2002);
     expect(messages.at(-1)).toContain("afterRespond was called 1000 times at once");
-  });
+  }, 60_000);
 });
