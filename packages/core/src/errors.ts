@@ -92,7 +92,8 @@ export const errorCodes = {
   MODEL_INVALID: { retryable: true, meaning: "the model's answer does not have the shape of a reply" },
   TURN_NOT_SAVED: {
     retryable: true,
-    meaning: "the model answered but the turn was not stored; `save()` tries again",
+    meaning:
+      "the model answered but the turn was not stored, or a hook after it failed; `save()` tries again",
   },
 } as const satisfies Record<string, { retryable: boolean; meaning: string }>;
 

@@ -1,4 +1,5 @@
 export { Agent, type AgentOptions, type ContextGiven, type RespondOptions } from "./agent/agent.js";
+export type { AgentHooks, HookedTurn } from "./agent/hooks.js";
 export type {
   ModelReply,
   ModelRequest,
@@ -8,7 +9,15 @@ export type {
   Provider,
   RefusedValue,
 } from "./agent/provider.js";
-export type { Branch, Condition, FieldName, Route, RouteContext, Step } from "./agent/route.js";
+export type {
+  Branch,
+  CompletionContext,
+  Condition,
+  FieldName,
+  Route,
+  RouteContext,
+  Step,
+} from "./agent/route.js";
 export { TurnNotSavedError, type SaveOptions } from "./agent/turn-not-saved.js";
 export type { PersistenceAdapter } from "./contract/adapter.js";
 export type { Message, Role, StoredMessage, ToolCall } from "./contract/message.js";

@@ -2,8 +2,9 @@ import { checkId } from "../contract/id.js";
 import type { Message } from "../contract/message.js";
 import { ValidationError } from "../errors.js";
 import { PersistenceManager } from "../persistence/manager.js";
-import type { PersistenceOptions } from "../persistence/options.js";
-import type { ChatOptions } from "../session/conversation.js";
+import type { Followers } from "../persistence/follow.js";
+import { type PersistenceOptions, defaultDeadlineMs } from "../persistence/options.js";
+import type { ChatOptions, TakenTurn } from "../session/conversation.js";
 import { createEvents } from "../session/events.js";
 import { type SessionHandle, createHandle } from "../session/handle.js";
 import { memoryConversation } from "../session/memory.js";
@@ -14,6 +15,7 @@ import type { InferData, Schema } from "../state/schema.js";
 import { type SessionState, createSession } from "../state/session.js";
 import { createLanes } from "../turn/lane.js";
 import { checkRoutes } from "./check-routes.js";
+import { type AgentHooks, checkAgentHooks, createTurnHooks } from "./hooks.js";
 import type { Provider } from "./provider.js";
 import { type AgentParts, type TurnRequest, checkHistory, respond } from "./respond.js";
 import type { Route } from "./route.js";
@@ -24,7 +26,7 @@ export interface AgentOptions<S extends Schema, TContext> {
   /** Told to the model with every question. */
   readonly instructions?: string;
   readonly provider: Provider;
-  /** Given to conditions and callbacks; a call of `respond` may bring its own. */
+  /** Given to hooks, conditions and callbacks; a call of `respond` may bring its own. */
   readonly context?: TContext;
   /** The fields that can be collected, each with its schema. Without it any field can be, and none is checked. */
   readonly schema?: S;
@@ -34,11 +36,19 @@ export interface AgentOptions<S extends Schema, TContext> {
   readonly migrations?: Readonly<Record<number, Migration>>;
   /** Default: none, for an agent that only talks. */
   readonly routes?: readonly Route<InferData<S>, TContext>[];
+  /** Functions that are called around each turn. */
+  readonly hooks?: AgentHooks<InferData<S>, TContext>;
   readonly persistence?: PersistenceOptions<InferData<S>>;
   /** The session of `agent.chat`. Default: one that lives in this agent only. */
   readonly sessionId?: string;
   /** How many messages `chat` shows to the model, 1 to 1,000. Default: 50. */
   readonly historyLimit?: number;
+  /**
+   * Tells the provider which leading part of a request the next turn of the session repeats (`stable`), so that it can have its
+   * vendor cache it. `chat` then shows the model between half of `historyLimit` and all of it, so that the first message
+   * shown stays the first for many turns. Default: false.
+   */
+  readonly promptCaching?: boolean;
 }
 
 /** One turn of a session that the application holds. */
@@ -75,16 +85,25 @@ export class Agent<S extends Schema = Schema, TContext = undefined> {
   readonly #parts: AgentParts<InferData<S>, TContext>;
   readonly #manager: PersistenceManager<InferData<S>> | undefined;
   readonly #lanes = createLanes();
+  readonly #followers: Followers<InferData<S>> = new Map();
+  readonly #context: TContext;
   #defaultStore: Promise<PersistenceManager<InferData<S>>> | undefined;
   #own: SessionHandle<InferData<S>> | undefined;
 
   /** @throws ValidationError `INVALID_CONFIGURATION` when it cannot work as it is set up, `INVALID_ID` */
-  constructor(options: AgentOptions<S, TContext> & ContextGiven<TContext>) {
+  constructor(options: AgentOptions<S, TContext> & ContextGiven<TContext>);
+  // Where the first signature lets the context be absent, `undefined` is a context.
+  constructor(options: AgentOptions<S, TContext> & { readonly context: TContext }) {
     checkOptions(options);
-    const { name, instructions = "", provider, routes = [], schema, persistence } = options;
+    const { name, instructions = "", provider, routes = [], schema, hooks, persistence } = options;
+    const { deadlineMs = defaultDeadlineMs, userId } = persistence ?? {};
     this.name = name;
     this.#options = options;
-    this.#parts = { name, instructions, provider, routes, schema };
+    this.#context = options.context;
+    this.#parts = {
+      ...{ name, instructions, provider, routes, schema },
+      hooks: hooks && createTurnHooks(hooks, { deadlineMs, userId, followers: this.#followers }),
+    };
     if (persistence !== undefined) this.#manager = this.#createManager(persistence);
   }
 
@@ -108,7 +127,11 @@ export class Agent<S extends Schema = Schema, TContext = undefined> {
     if (typeof session !== "object" || session === null)
       throw invalid("respond", "`session` must be a session state");
     checkHistory(history);
-    return this.#take(options, this.#managerFor(options));
+    const stable = this.#options.promptCaching === true ? Math.max(0, history.length - 1) : undefined;
+    const turn = { ...options, stable, ticket: this.#ticket() };
+    const { response, finish } = await this.#take(turn, this.#managerFor(options));
+    await finish?.();
+    return response;
   }
 
   /**
@@ -117,26 +140,27 @@ export class Agent<S extends Schema = Schema, TContext = undefined> {
    * @param options.userId owner of the session. Default: that of the persistence. @throws `INVALID_ID`
    */
   session(id?: string, options: { userId?: string } = {}): SessionHandle<InferData<S>> {
-    const historyLimit = this.#options.historyLimit ?? defaultHistoryLimit;
+    const { historyLimit = defaultHistoryLimit, promptCaching: isStable = false } = this.#options;
+    const ticket = () => this.#ticket();
     const { schema, schemaVersion, migrations } = this.#options;
     const events = createEvents();
     if (id === undefined) {
       const conversation = memoryConversation({
-        ...{ historyLimit, schema, agentName: this.name },
+        ...{ historyLimit, isStable, schema, agentName: this.name },
         versions: schemaVersions(schemaVersion, migrations, "session"),
         takeTurn: (turn) => this.#take(turn, undefined),
       });
-      return createHandle(conversation, events, createLanes());
+      return createHandle(conversation, events, createLanes(), ticket);
     }
     const conversation = storedConversation(
       {
-        ...{ id, userId: options.userId, historyLimit },
+        ...{ id, userId: options.userId, historyLimit, isStable },
         manager: () => this.#store(),
         takeTurn: async (turn) => this.#take(turn, await this.#store()),
       },
       events,
     );
-    return createHandle(conversation, events, this.#lanes);
+    return createHandle(conversation, events, this.#lanes, ticket);
   }
 
   /**
@@ -165,10 +189,13 @@ export class Agent<S extends Schema = Schema, TContext = undefined> {
   #take(
     request: Omit<TurnRequest<InferData<S>, TContext>, "context"> & { readonly context?: TContext },
     manager: PersistenceManager<InferData<S>> | undefined,
-  ): Promise<AgentResponse<InferData<S>>> {
-    const context = request.context === undefined ? this.#options.context : request.context;
-    if (!isGiven(context)) throw misconfigured("respond", "the agent needs a `context`");
+  ): Promise<TakenTurn<InferData<S>>> {
+    const context = request.context === undefined ? this.#context : request.context;
     return respond(this.#parts, { ...request, context }, manager);
+  }
+
+  #ticket(): number | undefined {
+    return this.#parts.hooks?.ticket();
   }
 
   #managerFor({
@@ -201,13 +228,13 @@ export class Agent<S extends Schema = Schema, TContext = undefined> {
 
   #createManager(persistence: PersistenceOptions<InferData<S>>): PersistenceManager<InferData<S>> {
     const { schema, schemaVersion, migrations } = this.#options;
-    const state = { schema, schemaVersion, migrations };
+    const state = { schema, schemaVersion, migrations, followers: this.#followers };
     return new PersistenceManager<InferData<S>>({ ...persistence, ...state, agentName: this.name });
   }
 }
 
 function checkOptions<S extends Schema, TContext>(options: AgentOptions<S, TContext>): void {
-  const { name, provider, routes = [], schema, schemaVersion, migrations, sessionId } = options;
+  const { name, provider, routes = [], schema, schemaVersion, migrations, sessionId, hooks } = options;
   const { historyLimit = defaultHistoryLimit } = options;
   if (typeof name !== "string" || name === "") throw misconfigured("new Agent", "`name` must be a text");
   if (typeof provider?.generate !== "function") {
@@ -216,14 +243,10 @@ function checkOptions<S extends Schema, TContext>(options: AgentOptions<S, TCont
   if (!Number.isInteger(historyLimit) || historyLimit < 1 || historyLimit > 1000) {
     throw misconfigured("new Agent", "`historyLimit` must be an integer from 1 to 1000");
   }
+  if (hooks !== undefined) checkAgentHooks(hooks);
   checkRoutes(routes, schema);
   schemaVersions(schemaVersion, migrations, "new Agent");
   if (sessionId !== undefined) checkId(sessionId, "new Agent");
-}
-
-/** The constructor's type lets a context be absent only where `undefined` is one. */
-function isGiven<TContext>(_context: TContext | undefined): _context is TContext {
-  return true;
 }
 
 function misconfigured(operation: string, message: string): ValidationError {

@@ -41,6 +41,12 @@ export interface ModelRequest {
   readonly instructions: string;
   /** What was said, oldest first; the last message is the one to answer. */
   readonly history: readonly Message[];
+  /**
+   * Present where the agent has `promptCaching`: the `instructions`, and the first `history` messages of the history, begin
+   * the next turn of the session too, the same to the byte. A provider that puts them before all else of the request can put
+   * its vendor's cache mark behind them.
+   */
+  readonly stable?: { readonly history: number };
   /** Routes that can be entered now, the present one among them. */
   readonly routes: readonly OfferedRoute[];
   /** The present route; absent where none has been chosen. */

@@ -29,6 +29,7 @@ export function requestFor<TData, TContext>(
     agent: turn.agent,
     instructions: turn.instructions,
     history: turn.history,
+    ...(turn.stable === undefined ? {} : { stable: { history: turn.stable } }),
     routes: routes.map(offerRoute),
     ...(route === undefined ? {} : { route: offerRoute(route) }),
     ...(step === undefined ? {} : { step: offerStep(step) }),

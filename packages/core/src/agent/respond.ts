@@ -3,15 +3,17 @@ import { ValidationError, isWaymarkError } from "../errors.js";
 import type { PersistenceManager } from "../persistence/manager.js";
 import { messageProblems } from "../persistence/messages.js";
 import type { TurnInput } from "../persistence/options.js";
+import type { TakenTurn } from "../session/conversation.js";
 import type { AgentResponse } from "../session/response.js";
 import type { Schema } from "../state/schema.js";
 import type { SessionState } from "../state/session.js";
 import { randomId } from "../turn/environment.js";
 import { checkSignal, withModel } from "./ask.js";
 import { applyDraft, draftOf } from "./draft.js";
+import type { HookCaller, TurnHooks } from "./hooks.js";
 import type { Provider } from "./provider.js";
 import type { Route } from "./route.js";
-import { saveResponse } from "./turn-not-saved.js";
+import { type SaveOptions, finishAnswer, storeAnswer } from "./turn-not-saved.js";
 import type { Walked } from "./turn.js";
 import { walk } from "./walk.js";
 
@@ -22,16 +24,14 @@ export interface AgentParts<TData, TContext> {
   readonly provider: Provider;
   readonly routes: readonly Route<TData, TContext>[];
   readonly schema: Schema | undefined;
+  readonly hooks: TurnHooks<TData, TContext> | undefined;
 }
 
 /** One turn to take. */
-export interface TurnRequest<TData, TContext> {
-  readonly session: SessionState<TData>;
-  readonly history: readonly Message[];
-  readonly context: TContext;
-  readonly signal?: AbortSignal | undefined;
+export interface TurnRequest<TData, TContext> extends HookCaller<TData, TContext> {
   readonly timeoutMs?: number | undefined;
-  readonly userId?: string | undefined;
+  /** How many messages of the history the next turn shows again; undefined: nobody wants to know. */
+  readonly stable?: number | undefined;
 }
 
 const turnsOf = new WeakMap<object, Promise<unknown>>();
@@ -45,7 +45,7 @@ export function respond<TData, TContext>(
   agent: AgentParts<TData, TContext>,
   request: TurnRequest<TData, TContext>,
   manager: PersistenceManager<TData> | undefined,
-): Promise<AgentResponse<TData>> {
+): Promise<TakenTurn<TData>> {
   const { session } = request;
   const before = turnsOf.get(session) ?? Promise.resolve();
   // The application may go on writing to its array while the model thinks.
@@ -60,35 +60,45 @@ async function takeTurn<TData, TContext>(
   agent: AgentParts<TData, TContext>,
   request: TurnRequest<TData, TContext>,
   manager: PersistenceManager<TData> | undefined,
-): Promise<AgentResponse<TData>> {
-  const { session, history, context, signal, timeoutMs, userId } = request;
+): Promise<TakenTurn<TData>> {
+  const { session, history, signal, timeoutMs, userId, stable } = request;
+  const { hooks } = agent;
   checkSignal(signal, session.id);
   if (manager !== undefined && session.id !== undefined && session.version === undefined) {
     // Before the model is asked: an answer to a session that turns out to be taken would be lost work.
     await create(manager, session, session.id, { userId, signal });
   }
   const askedAt = new Date();
+  let context = hooks === undefined ? request.context : await hooks.before(request);
+  const turn = { ...request, context };
+  const updateContext = (next: TContext) => void (context = next);
   const from = { route: session.currentRoute?.id, step: session.currentStep?.id };
   const base = draftOf(session);
   const draft = draftOf(session);
   const walked = await withModel(agent.provider, { signal, timeoutMs, sessionId: session.id }, (ask) =>
-    walk({ ...agent, agent: agent.name, provider: agent.provider.name, draft, context, history }, ask),
+    walk(
+      {
+        ...{ ...agent, agent: agent.name, provider: agent.provider.name },
+        ...{ draft, context: turn.context, updateContext, history, stable },
+      },
+      ask,
+    ),
   );
   applyDraft(session, base, draft);
   const response = responseOf(session, walked);
-  if (manager === undefined) return response;
+  const after = hooks?.after(turn, context);
+  const finish = (taken: AgentResponse<TData>) => after && (() => finishAnswer(taken, after));
+  if (manager === undefined) return { response, finish: finish(response) };
   const messages = [...lastSaid(history, from, askedAt), answerOf(walked)];
   const operationId = randomId();
   let firstTry = true;
-  return saveResponse(
-    response,
-    (options) => {
-      const input = { session, messages, operationId, firstTry, userId, ...options };
-      firstTry = false;
-      return manager.saveTurn(input);
-    },
-    { signal },
-  );
+  const store = (options: SaveOptions<TData>) => {
+    const input = { session, messages, operationId, firstTry, userId, ...options };
+    firstTry = false;
+    return manager.saveTurn(input);
+  };
+  const stored = await storeAnswer({ response, store, after }, { signal });
+  return { response: stored, finish: finish(stored) };
 }
 
 /**

@@ -16,6 +16,15 @@ export interface RouteContext<TData, TContext> {
   readonly history: readonly Message[];
 }
 
+/** What `onComplete` is given. */
+export interface CompletionContext<TData, TContext> extends RouteContext<TData, TContext> {
+  /**
+   * Gives the turn another context, for the agent's `onContextUpdate` and `afterRespond`. A later turn begins with the context
+   * that it is given: what has to last is for `onContextUpdate` to store, and for `beforeRespond` to load.
+   */
+  updateContext(next: TContext): void;
+}
+
 /** A condition. It is asked often, so it has to be quick and to change nothing. */
 export type Condition<TData, TContext> = (context: RouteContext<TData, TContext>) => boolean;
 
@@ -76,5 +85,5 @@ export interface Route<TData, TContext> {
    *
    * It runs inside the turn: waiting in it for another call on the same session (`chat`, `delete`) waits for ever.
    */
-  readonly onComplete?: (context: RouteContext<TData, TContext>) => void | Promise<void>;
+  readonly onComplete?: (context: CompletionContext<TData, TContext>) => void | Promise<void>;
 }

@@ -6,9 +6,9 @@ import type { AgentResponse } from "../session/response.js";
 export type SaveOptions<TData> = Pick<TurnInput<TData>, "conflict" | "reopen" | "signal">;
 
 /**
- * The model answered and the turn could not be stored (`TURN_NOT_SAVED`); `cause` says why, `retryable` whether the same
- * try may succeed. `response` is complete and its session has the changes of the turn, with the version of before: it is
- * ahead of the store, and no other save can take it for stored.
+ * The model answered and the turn could not be stored, or a hook after that failed (`TURN_NOT_SAVED`); `cause` says why,
+ * `retryable` whether the same try may succeed. `response` is complete. Unless it says `saved`, its session has the changes of
+ * the turn, with the version of before: it is ahead of the store, and no other save can take it for stored.
  *
  * What to do depends on the cause:
  *
@@ -19,26 +19,28 @@ export type SaveOptions<TData> = Pick<TurnInput<TData>, "conflict" | "reopen" | 
  *   `save({ conflict: ({ mine, theirs }) => … })`.
  * - `SESSION_CLOSED`: `save({ reopen: true })` goes on with the session.
  * - `HOOK_FAILED`: the cause says which hook. Where it is `afterSave`, the turn itself is stored, and `save()` finds it and calls
+ *   the hook again. Where it is one of the agent's own, all is stored that is to be (`response.saved`), and `save()` only calls
  *   the hook again.
  * - Anything else names what has to change first. `response.collected` has what would be lost.
  *
  * A session handle holds no state: after this error its next `chat` goes on from what is stored.
  */
 export class TurnNotSavedError<TData = unknown> extends WaymarkError {
-  /** All that the turn gave, except `saved`. */
+  /** All that the turn gave; `saved` where the turn is stored and only a hook of the agent failed. */
   readonly response: AgentResponse<TData>;
-  readonly #save: (options: SaveOptions<TData>) => Promise<SavedTurn>;
+  readonly #again: (options: SaveOptions<TData>) => Promise<AgentResponse<TData>>;
   #saving: Promise<AgentResponse<TData>> | undefined;
 
   constructor(
     response: AgentResponse<TData>,
     cause: unknown,
-    save: (options: SaveOptions<TData>) => Promise<SavedTurn>,
+    again: (options: SaveOptions<TData>) => Promise<AgentResponse<TData>>,
+    what = "the turn was not stored",
   ) {
     const why = isWaymarkError(cause) ? cause.code : cause instanceof Error ? cause.name : typeof cause;
     super(
       "TURN_NOT_SAVED",
-      `respond: the model answered, but the turn was not stored [${why}]; see \`cause\` and \`save()\``,
+      `respond: the model answered, but ${what} [${why}]; see \`cause\` and \`save()\``,
       {
         operation: "respond",
         sessionId: response.session.id,
@@ -47,16 +49,16 @@ export class TurnNotSavedError<TData = unknown> extends WaymarkError {
       },
     );
     this.response = response;
-    this.#save = save;
+    this.#again = again;
   }
 
   /**
-   * Tries to store the same turn again, as the same operation.
-   * @returns the response, with `saved`. @throws TurnNotSavedError if it fails again
+   * Tries to store the same turn again, as the same operation, and calls the hooks that were not called or failed.
+   * @returns the response, with `saved` where it is stored. @throws TurnNotSavedError if it fails again
    */
   save(options: SaveOptions<TData> = {}): Promise<AgentResponse<TData>> {
     // One try at a time, and none after one that stored the turn: what was saved has changed the object.
-    this.#saving ??= saveResponse(this.response, this.#save, options).catch((error: unknown) => {
+    this.#saving ??= this.#again(options).catch((error: unknown) => {
       this.#saving = undefined;
       throw error;
     });
@@ -64,17 +66,45 @@ export class TurnNotSavedError<TData = unknown> extends WaymarkError {
   }
 }
 
-/** Stores a turn that the model has answered. @throws TurnNotSavedError */
-export async function saveResponse<TData>(
-  response: AgentResponse<TData>,
-  save: (options: SaveOptions<TData>) => Promise<SavedTurn>,
+/** A turn that the model has answered, and what is left to be done with it. */
+export interface Answered<TData> {
+  readonly response: AgentResponse<TData>;
+  store(options: SaveOptions<TData>): Promise<SavedTurn>;
+  /** Hooks that are called with what was stored. */
+  readonly after: ((response: AgentResponse<TData>) => Promise<void>) | undefined;
+}
+
+/** @returns the response, with what was stored. @throws TurnNotSavedError */
+export async function storeAnswer<TData>(
+  answered: Answered<TData>,
   options: SaveOptions<TData>,
 ): Promise<AgentResponse<TData>> {
-  let saved: SavedTurn;
+  const { response, after } = answered;
   try {
-    saved = await save(options);
+    return { ...response, saved: await answered.store(options) };
   } catch (error) {
-    throw new TurnNotSavedError(response, error, save);
+    let stored: AgentResponse<TData> | undefined;
+    throw new TurnNotSavedError(response, error, async (again) => {
+      // Not once more where only a hook after it failed: what was saved has changed the object.
+      stored ??= await storeAnswer(answered, again);
+      await finishAnswer(stored, after);
+      return stored;
+    });
   }
-  return { ...response, saved };
+}
+
+/** Calls what comes after. @param response as it was stored. @throws TurnNotSavedError */
+export async function finishAnswer<TData>(
+  response: AgentResponse<TData>,
+  after: Answered<TData>["after"],
+): Promise<void> {
+  try {
+    await after?.(response);
+  } catch (error) {
+    const again = async () => {
+      await finishAnswer(response, after);
+      return response;
+    };
+    throw new TurnNotSavedError(response, error, again, "a hook of the agent failed");
+  }
 }

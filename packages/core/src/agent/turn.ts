@@ -14,7 +14,9 @@ export interface Turn<TData, TContext> {
   /** Changed as the turn goes on. */
   readonly draft: SessionState<TData>;
   readonly context: TContext;
+  readonly updateContext: (next: TContext) => void;
   readonly history: readonly Message[];
+  readonly stable: number | undefined;
 }
 
 /** What came of a turn, besides the changed draft. */

@@ -45,7 +45,7 @@ export async function walk<TData, TContext>(turn: Turn<TData, TContext>, ask: As
     if (!isRight && question < questionsPerTurn) continue;
     const at = { route: (place.route ?? place.completed)?.id, step: place.step?.id };
     if (isRight) await endAfterSaying(turn, context, place);
-    await place.completed?.onComplete?.(context);
+    await place.completed?.onComplete?.({ ...context, updateContext: turn.updateContext });
     return { message: reply.message, at, collected, toolCalls, completed: place.completed?.id, usage };
   }
 }

@@ -83,9 +83,7 @@ export interface SlowEvent {
   readonly thresholdMs: number;
 }
 
-export type HookName = keyof PersistenceHooks;
-
-const hookNames: Record<HookName, true> = {
+const hookNames: Record<keyof PersistenceHooks, true> = {
   beforeSave: true,
   afterSave: true,
   validate: true,
@@ -97,15 +95,25 @@ const hookNames: Record<HookName, true> = {
   onSlow: true,
 };
 
+/** What becomes of a call when this hook fails. */
+export function consequenceOf(name: string): string {
+  if (name === "afterSave") return "what was saved is stored";
+  if (name === "afterDelete") return "the session is deleted";
+  return name.endsWith("Load") ? "nothing was changed" : "nothing was written";
+}
+
 /** A hook that is spelled otherwise would never be called. @throws ValidationError `INVALID_CONFIGURATION` */
-export function checkHooks(hooks: object): void {
+export function checkHooks(
+  hooks: object,
+  names: object = hookNames,
+  operation = "new PersistenceManager",
+): void {
   const entries: [string, unknown][] = Object.entries(hooks);
   const wrong = entries.find(
-    ([name, hook]) => !Object.hasOwn(hookNames, name) || (hook !== undefined && typeof hook !== "function"),
+    ([name, hook]) => !Object.hasOwn(names, name) || (hook !== undefined && typeof hook !== "function"),
   );
   if (wrong === undefined) return;
-  const operation = "new PersistenceManager";
-  const known = Object.keys(hookNames).join(", ");
+  const known = Object.keys(names).join(", ");
   const message = `${operation}: \`hooks.${wrong[0]}\` is not a function of one of these names: ${known}`;
   throw new ValidationError("INVALID_CONFIGURATION", message, { operation });
 }

@@ -17,13 +17,19 @@ import { type Connection, connect } from "./connection.js";
 import { type Health, checkHealth } from "./health.js";
 import type { SessionExport } from "./export-format.js";
 import { createHookRunner } from "./hook-runner.js";
-import { checkHooks } from "./hooks.js";
+import { checkHooks, consequenceOf } from "./hooks.js";
 import { type MessageList, type MessageQuery, readMessages } from "./history.js";
 import { type SessionInspection, inspect } from "./inspect.js";
 import { copyOf, removeSession, trimMessages, updateCollected, updateStatus } from "./lifecycle.js";
 import type { List } from "./list.js";
 import { type Opened, openSession } from "./open.js";
-import type { ManagerOptions, SavedTurn, TurnInput, WriteOptions } from "./options.js";
+import {
+  type ManagerOptions,
+  type SavedTurn,
+  type TurnInput,
+  type WriteOptions,
+  defaultDeadlineMs,
+} from "./options.js";
 import { type SessionInfo, type SessionQuery, findActive, findByUser, findSession } from "./queries.js";
 import {
   type EraseReport,
@@ -41,8 +47,6 @@ import { type Watch, createWatch } from "./watch.js";
 export interface MessageInput extends Message, WriteOptions {
   readonly sessionId: string;
 }
-
-const defaultDeadlineMs = 10_000;
 
 /**
  * Keeps sessions on an adapter. Every call says of which session it speaks: a manager has no current session, so that any
@@ -79,7 +83,7 @@ export class PersistenceManager<TData = Record<string, unknown>> {
       checkMilliseconds(options.expireAfterMs, "new PersistenceManager", "expireAfterMs");
     this.#around = createAround(
       hooks,
-      createHookRunner(deadlineMs, () => this.#lastTicket),
+      createHookRunner(deadlineMs, () => this.#lastTicket, consequenceOf),
     );
     this.#watch = createWatch(hooks, slowMs, environment);
     this.#connection = connect(options.adapter);
@@ -454,6 +458,7 @@ export class PersistenceManager<TData = Record<string, unknown>> {
       tried: new WeakMap(),
       own: createOwnVersions(),
       validate: this.#around.validate,
+      followers: this.#options.followers,
     };
   }
 }

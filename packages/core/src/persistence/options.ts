@@ -4,6 +4,7 @@ import type { Migration } from "../state/migrate.js";
 import type { FieldSchemas, Schema } from "../state/schema.js";
 import type { SessionState } from "../state/session.js";
 import type { TurnEnvironment } from "../turn/environment.js";
+import type { Followers } from "./follow.js";
 import type { PersistenceHooks } from "./hooks.js";
 
 /**
@@ -24,6 +25,8 @@ export type MergeFunction<TData> = (states: {
   readonly mine: SessionState<TData>;
   readonly theirs: SessionState<TData>;
 }) => SessionState<TData>;
+
+export const defaultDeadlineMs = 10_000;
 
 /** How an agent, or a manager used by itself, keeps its sessions. */
 export interface PersistenceOptions<TData = unknown> {
@@ -59,6 +62,8 @@ export interface ManagerOptions<TData = unknown> extends PersistenceOptions<TDat
   readonly migrations?: Readonly<Record<number, Migration>> | undefined;
   /** Stored with the sessions that are created, for queries. */
   readonly agentName?: string | undefined;
+  /** Objects that an agent's hooks run for: they take over what is saved of their sessions meanwhile. Default: none. */
+  readonly followers?: Followers<TData> | undefined;
   /** Clock, randomness and pauses. Default: the real ones. */
   readonly environment?: TurnEnvironment | undefined;
 }

@@ -77,6 +77,7 @@ export async function saveTurn<TData>(saving: Saving<TData>, input: PreparedTurn
           saving.own.moved(id, plan.base?.version, version);
           const stored: Base = { version, state: plan.state, isMigrated: false, operations, createdAt };
           take(saving, session, id, turn.mine, stored, at);
+          takeAlong(saving, input, plan.base, stored, at);
           return { version, first, last, replayed: false };
         } else {
           const { version, first, last } = outcome;
@@ -84,7 +85,10 @@ export async function saveTurn<TData>(saving: Saving<TData>, input: PreparedTurn
           const now = await store.load(id, 0);
           if (now !== null && now.row.life === outcome.life) {
             if (now.row.version === version) saving.own.movedOnce(id, turn.base?.version, version);
-            takeIfKnown(saving, session, turn.mine, now.row, call);
+            const stored = takeIfKnown(saving, session, turn.mine, now.row, call);
+            // Of an operation id that came from outside it is not known on top of what it was stored.
+            if (stored?.version === version && input.operationId === undefined)
+              takeAlong(saving, input, plan.base, stored, now.row.updatedAt);
           }
           return { version, first, last, replayed: true };
         }
@@ -254,11 +258,29 @@ function takeIfKnown<TData>(
   mine: Json,
   row: SessionRow,
   call: string,
-): void {
+): Base | undefined {
   try {
-    take(saving, session, row.id, mine, baseOfRow(row, saving.versions, call), row.updatedAt);
+    const stored = baseOfRow(row, saving.versions, call);
+    take(saving, session, row.id, mine, stored, row.updatedAt);
+    return stored;
   } catch (error) {
     if (!isWaymarkError(error) || error.code !== "STATE_TOO_NEW") throw error;
+    return undefined;
+  }
+}
+
+/** Objects that follow this session, and stand where the save began, are taken along. */
+function takeAlong<TData>(
+  saving: Saving<TData>,
+  { session, id, messages }: PreparedTurn<TData>,
+  from: Base | null,
+  stored: Base,
+  at: number,
+): void {
+  if (saving.followers === undefined || from === null || messages.length > 0) return;
+  for (const follower of saving.followers.get(id) ?? []) {
+    if (follower !== session && follower.version === from.version)
+      take(saving, follower, id, from.state, stored, at);
   }
 }
 

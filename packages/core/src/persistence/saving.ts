@@ -11,6 +11,7 @@ import type { Base } from "../turn/plan.js";
 import { isObject } from "../turn/rebase.js";
 import { systemOf } from "../turn/system.js";
 import type { TurnStore } from "../turn/store.js";
+import type { Followers } from "./follow.js";
 import type { HookCall } from "./hook-runner.js";
 import type { ValidationResult } from "./hooks.js";
 import type { ConflictPolicy } from "./options.js";
@@ -34,13 +35,14 @@ export interface Saving<TData> {
   readonly own: OwnVersions;
   /** The application's own validation, if it has one; issues refuse. */
   readonly validate: Validate<TData> | undefined;
+  readonly followers: Followers<TData> | undefined;
 }
 
 /** @throws `HOOK_FAILED` */
 export type Validate<TData> = (session: SessionState<TData>, call: HookCall) => Promise<ValidationResult>;
 
 /** What reading needs of it. */
-export type Reading = Omit<Saving<unknown>, "conflict" | "validate">;
+export type Reading = Omit<Saving<unknown>, "conflict" | "validate" | "followers">;
 
 /** The parts of a stored state, as an application holds them. @throws `STORAGE_DAMAGED` */
 export function partsOf<TData>(state: Json, sessionId: string): Omit<SessionState<TData>, "id" | "version"> {

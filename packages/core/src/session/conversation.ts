@@ -14,17 +14,31 @@ export interface ChatOptions {
 
 /** How the agent takes one turn of a handle. */
 export type TakeTurn<TData> = (
-  turn: ChatOptions & {
+  turn: Omit<Said, "text"> & {
     readonly session: SessionState<TData>;
     readonly history: readonly Message[];
     readonly userId?: string | undefined;
+    readonly stable: number | undefined;
   },
-) => Promise<AgentResponse<TData>>;
+) => Promise<TakenTurn<TData>>;
+
+/** A turn that was taken. */
+export interface TakenTurn<TData> {
+  readonly response: AgentResponse<TData>;
+  /** Calls the hooks that come after a turn, when it is kept. */
+  readonly finish: (() => Promise<void>) | undefined;
+}
+
+/** A turn of a handle, as it was called. */
+export interface Said extends ChatOptions {
+  readonly text: string;
+  readonly ticket: number | undefined;
+}
 
 /** Where a conversation is kept: what a handle does is the same for all, and this is not. Calls come one at a time. */
 export interface Conversation<TData> {
   readonly id: string | undefined;
-  turn(text: string, options: ChatOptions): Promise<Taken<TData>>;
+  turn(said: Said): Promise<Taken<TData>>;
   messages(limit: number | undefined): Promise<Message[]>;
   /** Null: there is none yet. */
   state(): Promise<SessionState<TData> | null>;
@@ -40,9 +54,8 @@ export interface Conversation<TData> {
 }
 
 /** A turn, and where the session stood before it. */
-export interface Taken<TData> {
+export interface Taken<TData> extends TakenTurn<TData> {
   readonly before: Position;
-  readonly response: AgentResponse<TData>;
   /** Sequence of what the person said. */
   readonly first: number | undefined;
 }

@@ -71,11 +71,12 @@ export interface SessionHandle<TData = Record<string, unknown>> {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** A handle of a conversation. */
+/** A handle of a conversation. @param ticket numbers the calls of `chat`, where the agent has hooks. */
 export function createHandle<TData>(
   conversation: Conversation<TData>,
   { on, emit }: Events,
   lanes: Lanes,
+  ticket: () => number | undefined,
 ): SessionHandle<TData> {
   const { id } = conversation;
 
@@ -100,8 +101,10 @@ export function createHandle<TData>(
     id,
     chat: async (text, options = {}) => {
       if (typeof text !== "string") throw invalid("chat", "`text` must be a string");
-      return run(async () => {
-        const { before, response, first } = await conversation.turn(text, options);
+      const said = { ...options, text, ticket: ticket() };
+      const { response, finish } = await run(async () => {
+        const taken = await conversation.turn(said);
+        const { before, response, first } = taken;
         const { message, toolCalls, session } = response;
         const last = response.saved?.last ?? (first === undefined ? undefined : first + 1);
         emit("messageAdded", { role: "user", content: text, sequence: first });
@@ -111,8 +114,10 @@ export function createHandle<TData>(
         });
         if (response.saved !== undefined) saved(response.saved);
         emitEntered({ emit }, before, session);
-        return response;
+        return taken;
       }, options.signal);
+      await finish?.();
+      return response;
     },
     addMessage: (role, content, details = {}) =>
       run(async () => {

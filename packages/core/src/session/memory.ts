@@ -10,16 +10,19 @@ import { createSession } from "../state/session.js";
 import { invalid } from "../persistence/check.js";
 import type { Conversation, TakeTurn } from "./conversation.js";
 import { positionOf } from "./events.js";
+import { stableWindow } from "./window.js";
 
 /** A conversation that lives as long as its handle. */
 export function memoryConversation<TData>(options: {
   readonly historyLimit: number;
+  /** Whether what the model is shown has to begin the same in the next turn. */
+  readonly isStable: boolean;
   readonly takeTurn: TakeTurn<TData>;
   readonly agentName: string;
   readonly schema: Schema | undefined;
   readonly versions: SchemaVersions;
 }): Conversation<TData> {
-  const { historyLimit, takeTurn, agentName, schema, versions } = options;
+  const { historyLimit, isStable, takeTurn, agentName, schema, versions } = options;
   let session = createSession<TData>();
   let messages: (Message & { sequence: number; createdAt: Date })[] = [];
   /** Sequences are given once, also where messages were removed. */
@@ -35,15 +38,17 @@ export function memoryConversation<TData>(options: {
 
   return {
     id: undefined,
-    turn: async (text, chatOptions) => {
+    turn: async ({ text, ...options }) => {
       const before = positionOf(session);
       const said: Message = { role: "user", content: text, createdAt: new Date() };
-      const history = [...messages.slice(-historyLimit), said];
-      const response = await takeTurn({ ...chatOptions, session, history });
-      const { message, toolCalls } = response;
+      const recent = messages.slice(-historyLimit);
+      const shown = isStable ? stableWindow(recent, historyLimit) : { messages: recent, stable: undefined };
+      const history = [...shown.messages, said];
+      const taken = await takeTurn({ ...options, session, history, stable: shown.stable });
+      const { message, toolCalls } = taken.response;
       const { sequence } = keep(said);
       keep({ role: "assistant", content: message, ...(toolCalls.length === 0 ? {} : { toolCalls }) });
-      return { before, response, first: sequence };
+      return { ...taken, before, first: sequence };
     },
     messages: async (limit = 100) => {
       if (!Number.isInteger(limit) || limit < 1 || limit > 1000)

@@ -3,14 +3,17 @@ import type { Message } from "../contract/message.js";
 import { type ErrorCode, isWaymarkError } from "../errors.js";
 import type { PersistenceManager } from "../persistence/manager.js";
 import { createSession } from "../state/session.js";
-import type { ChatOptions, Conversation, TakeTurn, Taken } from "./conversation.js";
+import type { Conversation, Said, TakeTurn, Taken } from "./conversation.js";
 import { type Events, positionOf } from "./events.js";
+import { stableWindow } from "./window.js";
 
 interface StoredSession<TData> {
   readonly id: string;
   readonly userId?: string | undefined;
   /** How many messages the model is shown. */
   readonly historyLimit: number;
+  /** Whether that has to begin the same in the next turn. */
+  readonly isStable: boolean;
   manager(): Promise<PersistenceManager<TData>>;
   readonly takeTurn: TakeTurn<TData>;
 }
@@ -20,7 +23,7 @@ export function storedConversation<TData>(
   options: StoredSession<TData>,
   { emit }: Pick<Events, "emit">,
 ): Conversation<TData> {
-  const { id, userId, historyLimit, manager, takeTurn } = options;
+  const { id, userId, historyLimit, isStable, manager, takeTurn } = options;
   checkId(id, "session");
   if (userId !== undefined) checkId(userId, "session", "user id");
   /** When the session ends, as far as this handle has seen, in milliseconds. */
@@ -65,13 +68,16 @@ export function storedConversation<TData>(
     }
   }
 
-  async function turn(text: string, chatOptions: ChatOptions): Promise<Taken<TData>> {
+  async function turn({ text, ...chatOptions }: Said): Promise<Taken<TData>> {
     const taken = await onState(historyLimit, async (opened) => {
       const session = opened?.session ?? createSession<TData>({ id });
-      const history: Message[] = [...(opened?.messages ?? []), { role: "user", content: text }];
+      const recent = opened?.messages ?? [];
+      const shown = isStable ? stableWindow(recent, historyLimit) : { messages: recent, stable: undefined };
+      const history: Message[] = [...shown.messages, { role: "user", content: text }];
       const before = positionOf(session);
-      const response = await takeTurn({ ...chatOptions, userId, session, history });
-      return { before, response, first: response.saved?.first };
+      const said = { ...chatOptions, userId, session, history, stable: shown.stable };
+      const taken = await takeTurn(said);
+      return { ...taken, before, first: taken.response.saved?.first };
     });
     await wrote();
     return taken;

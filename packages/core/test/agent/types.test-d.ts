@@ -1,6 +1,7 @@
 import { expectTypeOf } from "expect-type";
 import { z } from "zod";
 import { Agent } from "../../src/agent/agent.js";
+import type { Message } from "../../src/contract/message.js";
 import type { AgentResponse } from "../../src/session/response.js";
 import { type SessionState, createSession } from "../../src/state/session.js";
 import { scriptedModel } from "../../src/testing.js";
@@ -29,6 +30,23 @@ const agent = new Agent({
       return theirs;
     },
   },
+  hooks: {
+    beforeRespond: async (context, { session, history }) => {
+      expectTypeOf(context).toEqualTypeOf<{ plan: string }>();
+      expectTypeOf(session).toEqualTypeOf<SessionState<Booking>>();
+      expectTypeOf(history).toEqualTypeOf<readonly Message[]>();
+      return { ...context, plan: "paid", more: true };
+    },
+    onContextUpdate: (next, previous, { userId }) => {
+      expectTypeOf(next).toEqualTypeOf<{ plan: string }>();
+      expectTypeOf(previous).toEqualTypeOf<{ plan: string }>();
+      expectTypeOf(userId).toEqualTypeOf<string | undefined>();
+    },
+    afterRespond: (response, context) => {
+      expectTypeOf(response).toEqualTypeOf<AgentResponse<Booking>>();
+      expectTypeOf(context).toEqualTypeOf<{ plan: string }>();
+    },
+  },
   routes: [
     {
       id: "booking",
@@ -51,7 +69,10 @@ const agent = new Agent({
         { id: "other", prompt: "?", collect: ["gests"] },
       ],
       check: z.object({ name: z.string(), guests: z.number() }).refine(({ guests }) => guests > 0),
-      onComplete: ({ data, session }) => {
+      onComplete: ({ data, session, updateContext }) => {
+        updateContext({ plan: "paid" });
+        // @ts-expect-error the context has no such field
+        updateContext({ plant: "fern" });
         expectTypeOf(data.at).toEqualTypeOf<Date | undefined>();
         expectTypeOf(session).toEqualTypeOf<SessionState<Booking>>();
         // @ts-expect-error guests is a number
@@ -119,3 +140,27 @@ function contextRequired(): unknown {
 }
 
 void [inferred, withoutSchema, contextRequired];
+
+// Hooks do not decide what the context is.
+const hooked = [
+  new Agent({
+    name: "Hooked",
+    provider,
+    context: { plan: "free" },
+    hooks: {
+      // @ts-expect-error a context without its field
+      beforeRespond: () => ({ plant: "fern" }),
+    },
+  }),
+  new Agent({
+    name: "Hooked",
+    provider,
+    hooks: {
+      beforeRespond: (context: { plan: string } | undefined) => context ?? { plan: "free" },
+      afterRespond: (_response, context) =>
+        void expectTypeOf(context).toEqualTypeOf<{ plan: string } | undefined>(),
+    },
+  }),
+  new Agent({ name: "Hooked", provider, hooks: { afterRespond: ({ message }) => console.log(message) } }),
+];
+void hooked;
