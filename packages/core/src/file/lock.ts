@@ -61,7 +61,9 @@ async function waitForLock(
   { timeoutMs, since }: LockOptions,
   doing: Doing,
 ): Promise<void> {
-  const patienceMs = Math.max(shortestHoldMs, Math.min(longestHoldMs, timeoutMs / 2));
+  // Who waits for less than the shortest hold takes nothing over, however late its timers come.
+  const patienceMs =
+    timeoutMs < shortestHoldMs ? Infinity : Math.max(shortestHoldMs, Math.min(longestHoldMs, timeoutMs / 2));
   let seen: string | null = null;
   let seenAt = 0;
   for (let attempt = 1; ; attempt++) {
