@@ -27,7 +27,7 @@ async function findBinaries() {
   );
 }
 
-async function byBinaries() {
+export async function byBinaries() {
   let binaries = await findBinaries();
   if (binaries === undefined) {
     // Without a cluster of its own the package starts nothing on the default port.

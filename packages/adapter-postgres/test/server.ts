@@ -8,6 +8,13 @@ if (found === undefined || found === "")
 
 export const url: string = found;
 
+/** PgBouncer in transaction mode, before another server than `url`. */
+export function bouncerUrl(): string {
+  const address = process.env["WAYMARK_TEST_PGBOUNCER"];
+  if (address === undefined || address === "") throw new Error("WAYMARK_TEST_PGBOUNCER names no server");
+  return address;
+}
+
 /** A pool whose idle connections may die without ending the process. */
 export function openPool(options: PoolConfig = {}): Pool {
   return new Pool({ connectionString: url, max: 4, ...options }).on("error", () => {});
@@ -15,12 +22,12 @@ export function openPool(options: PoolConfig = {}): Pool {
 
 let schemas = 0;
 
-/** A schema of its own, with what opens adapters on it and what removes it. */
-export function openSchema(name = "test") {
+/** A schema of its own, with what opens adapters on it and what removes it. `pooling` is for each of its pools. */
+export function openSchema(name = "test", pooling: PoolConfig = {}) {
   const schema = `${name}_${process.pid}_${process.env["JEST_WORKER_ID"] ?? 0}_${schemas++}`;
   const pools: Pool[] = [];
   const pool = (options?: PoolConfig): Pool => {
-    const made = openPool(options);
+    const made = openPool({ ...pooling, ...options });
     pools.push(made);
     return made;
   };
@@ -32,7 +39,7 @@ export function openSchema(name = "test") {
     query: async (text: string, values: unknown[] = []) =>
       (await (pools[0] ?? pool()).query<Record<string, unknown>>(text, values)).rows,
     remove: async () => {
-      const last = openPool({ max: 1 });
+      const last = openPool({ ...pooling, max: 1 });
       await last.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`);
       await Promise.all([last, ...pools].map((one) => one.end()));
     },
