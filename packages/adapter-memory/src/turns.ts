@@ -1,4 +1,5 @@
 import { type Commit, type Outcome, type Turns, applyCommit, checkId } from "@waymark/core/adapter";
+import { applyRecords } from "./records.js";
 import { type Store, addEntry, copy, entriesOf } from "./store.js";
 
 export function createTurns(store: Store): Turns {
@@ -9,6 +10,7 @@ export function createTurns(store: Store): Turns {
       if (stored?.dirty === true) return { status: "busy" };
       store.sessions.set(commit.id, copy(applied.row));
       for (const entry of applied.entries) addEntry(store, entry);
+      applyRecords(store, applied.records);
     }
     return applied.outcome;
   }

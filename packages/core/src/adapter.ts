@@ -1,16 +1,18 @@
 export type { PersistenceAdapter } from "./contract/adapter.js";
-export type { Expiry, Records, Search, SearchHit, StoredRecord } from "./contract/facets.js";
+export type { Expiry, RecordWrite, Records, Search, SearchHit, StoredRecord } from "./contract/facets.js";
 export { isExpired } from "./contract/expiry.js";
-export { checkId, utf8Length } from "./contract/id.js";
+export { checkId, checkRecordKey, utf8Length } from "./contract/id.js";
 export type { Json } from "./contract/json.js";
 export type { MessageRepository, SessionRepository } from "./contract/repositories.js";
 export type { Entry, Filter, Page, SessionRow, Status } from "./contract/row.js";
+export { applicationScope, sessionOfScope, sessionScope, userScope } from "./contract/scope.js";
 export type {
   Commit,
   Committed,
   Expectation,
   LoadedRow,
   NewEntry,
+  NewRecord,
   Outcome,
   RowChanges,
   Turns,
