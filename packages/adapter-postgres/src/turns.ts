@@ -1,4 +1,5 @@
 import {
+  type Applied,
   type Commit,
   type Outcome,
   type SessionRow,
@@ -11,7 +12,7 @@ import { type Database, type Doing, prepared } from "./client.js";
 import { canMove, createMoves } from "./move.js";
 import { decodeEntry, decodeRow, entryExpressions, rowJson } from "./row.js";
 import type { Names } from "./schema.js";
-import type { Rows } from "./sessions.js";
+import type { Parts, Rows } from "./sessions.js";
 
 /** Tries of a commit that others were faster than, before the caller is told that the session is busy. */
 const triesAlone = 5;
@@ -35,17 +36,17 @@ export function createTurns(db: Database, names: Names, rows: Rows): Turns {
     )`);
 
   async function create(commits: readonly Commit[], outcomes: Map<Commit, Outcome>): Promise<void> {
-    const made: { commit: Commit; outcome: Outcome; row: SessionRow }[] = [];
-    const entries = commits.flatMap((commit) => {
+    const made = commits.flatMap((commit) => {
       const applied = applyCommit(null, commit);
-      if (!applied.write) return [];
-      made.push({ commit, outcome: applied.outcome, row: applied.row });
-      return applied.entries;
+      return applied.write ? [{ commit, ...applied }] : [];
     });
     if (made.length === 0) return;
     const ids = await rows.insert(
       made.map(({ row }) => row),
-      entries,
+      {
+        entries: made.flatMap(({ entries }) => entries),
+        records: made.flatMap((applied) => partsOf(applied).records),
+      },
       doing(commits),
     );
     for (const { commit, outcome } of made) if (ids.has(commit.id)) outcomes.set(commit, outcome);
@@ -79,8 +80,8 @@ export function createTurns(db: Database, names: Names, rows: Rows): Turns {
     const write = isAlone ? rows.replace : rows.replaceFree;
     const isWritten =
       row === null
-        ? (await rows.insert([applied.row], applied.entries, about)).size > 0
-        : await write(applied.row, applied.entries, row.revision, about);
+        ? (await rows.insert([applied.row], partsOf(applied), about)).size > 0
+        : await write(applied.row, partsOf(applied), row.revision, about);
     return isWritten ? applied.outcome : undefined;
   }
 
@@ -158,6 +159,10 @@ export function createTurns(db: Database, names: Names, rows: Rows): Turns {
       return { row, entries };
     },
   };
+}
+
+function partsOf({ row, entries, records }: Applied & { readonly write: true }): Parts {
+  return { entries, records: records.map((record) => ({ ...record, sessionId: row.id })) };
 }
 
 function isKeyTaken(error: unknown): boolean {

@@ -37,7 +37,7 @@ export type { Patience } from "./turn/patience.js";
 export { type Rebased, rebase } from "./turn/rebase.js";
 export type { Refused } from "./turn/refusal.js";
 export { type TurnStore, createTurnStore } from "./turn/store.js";
-export { historyLog, operationWindow } from "./turn/system.js";
+export { historyLog, operationWindow, stampDigits } from "./turn/system.js";
 export {
   type FindPosition,
   checkFind,

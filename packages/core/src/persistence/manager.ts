@@ -106,7 +106,7 @@ export class PersistenceManager<TData = Record<string, unknown>> {
   saveSessionState(
     id: string,
     session: SessionState<TData>,
-    options: Omit<TurnInput<TData>, "session" | "messages"> = {},
+    options: Omit<TurnInput<TData>, "session" | "messages" | "records"> = {},
   ): Promise<SessionState<TData>> {
     return this.#call("saveSessionState", id, async ({ ready, operation, ticket }) => {
       checkId(id, operation);

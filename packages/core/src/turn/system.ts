@@ -66,9 +66,12 @@ export function withoutPending({ operations, count }: System): System {
   return { pending: [], operations, count };
 }
 
+/** How many digits a stamp has. */
+export const stampDigits = 16;
+
 /** The stamp of what a row's operation of this number has written: numbers in the order of their bytes. */
 export function stampOf(operations: number): string {
-  return String(operations).padStart(16, "0");
+  return String(operations).padStart(stampDigits, "0");
 }
 
 /** Name of the log that keeps what left the inline route history. */
