@@ -70,7 +70,9 @@ export class MemoryAdapter implements PersistenceAdapter {
     const messages = [...entries.values()].flatMap((logs) =>
       [...logs.values()].flatMap((log) => [...log.values()]),
     );
-    const stored = [...records.values()].flatMap((scope) => [...scope.values()]);
+    const stored = [...records.values()]
+      .flatMap((scope) => [...scope.values()])
+      .filter(({ value }) => value !== null);
     return structuredClone({ sessions: [...sessions.values()], messages, records: stored });
   }
 

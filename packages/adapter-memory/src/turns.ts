@@ -1,4 +1,12 @@
-import { type Commit, type Outcome, type Turns, applyCommit, checkId } from "@waymark/core/adapter";
+import {
+  type Commit,
+  type Outcome,
+  type Turns,
+  applyCommit,
+  checkId,
+  sessionScope,
+} from "@waymark/core/adapter";
+import { applyRecords } from "./records.js";
 import { type Store, addEntry, copy, entriesOf } from "./store.js";
 
 export function createTurns(store: Store): Turns {
@@ -9,6 +17,7 @@ export function createTurns(store: Store): Turns {
       if (stored?.dirty === true) return { status: "busy" };
       store.sessions.set(commit.id, copy(applied.row));
       for (const entry of applied.entries) addEntry(store, entry);
+      applyRecords(store, applied.records);
     }
     return applied.outcome;
   }
@@ -36,9 +45,11 @@ export function createTurns(store: Store): Turns {
     async remove(sessions) {
       return sessions.map(({ id, revision }) => {
         checkId(id, "remove");
-        if (store.sessions.get(id)?.revision !== revision) return false;
+        const row = store.sessions.get(id);
+        if (row?.revision !== revision) return false;
         store.sessions.delete(id);
         store.entries.delete(id);
+        store.records.delete(sessionScope(id, row.life));
         return true;
       });
     },

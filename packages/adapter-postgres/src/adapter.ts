@@ -1,6 +1,13 @@
-import type { MessageRepository, PersistenceAdapter, SessionRepository, Turns } from "@waymark/core/adapter";
+import type {
+  MessageRepository,
+  PersistenceAdapter,
+  Records,
+  SessionRepository,
+  Turns,
+} from "@waymark/core/adapter";
 import { type PostgresClient, createDatabase, type Database } from "./client.js";
 import { createMessages } from "./messages.js";
+import { createRecords } from "./records.js";
 import { type Names, createTables, foundVersion, namesOf, schemaVersion } from "./schema.js";
 import { createRows, createSessions } from "./sessions.js";
 import { createTurns } from "./turns.js";
@@ -8,8 +15,11 @@ import { createTurns } from "./turns.js";
 export interface PostgreSQLAdapterOptions {
   /** A `Pool` or a connected `Client` of `pg`. It stays yours: the adapter never closes it. */
   readonly client: PostgresClient;
-  /** Names of the tables. Default: `agent_sessions` and `agent_messages`. */
-  readonly tables?: { readonly sessions?: string; readonly messages?: string };
+  /**
+   * Names of the tables. Default: `agent_sessions`, `agent_messages` and `agent_records`; where only the sessions have
+   * another name, the records' is that with `_records`.
+   */
+  readonly tables?: { readonly sessions?: string; readonly messages?: string; readonly records?: string };
   /** The schema of the tables; made by `initialize` where it is missing. Default: the first of the `search_path`. */
   readonly schema?: string;
   /** False for a pooler in transaction mode that does not keep prepared statements. Default: true. */
@@ -24,6 +34,7 @@ export class PostgreSQLAdapter implements PersistenceAdapter {
   readonly sessionRepository: SessionRepository;
   readonly messageRepository: MessageRepository;
   readonly turns: Turns;
+  readonly records: Records;
   readonly #db: Database;
   readonly #names: Names;
 
@@ -37,6 +48,7 @@ export class PostgreSQLAdapter implements PersistenceAdapter {
     this.sessionRepository = createSessions(db, names, rows);
     this.messageRepository = createMessages(db, names);
     this.turns = createTurns(db, names, rows);
+    this.records = createRecords(db, names);
   }
 
   /** Makes the tables and indexes where they are missing. Any number of processes may call it at once. */

@@ -1,5 +1,6 @@
-import { operationWindow } from "@waymark/core/adapter";
+import { operationWindow, stampDigits } from "@waymark/core/adapter";
 import { placeOf } from "./row.js";
+import { recordNames, unlessNewer } from "./records.js";
 import type { Names } from "./schema.js";
 
 /** What a statement has to know of one commit, with the type of the parameter. */
@@ -60,6 +61,11 @@ const entryFields = [
   ["body", "json"],
 ] as const;
 
+const recordFields = [
+  ["key", "text"],
+  ["value", "json"],
+] as const;
+
 const entryNames = entryFields.map(([name]) => name).join(", ");
 
 export interface MoveText {
@@ -68,8 +74,16 @@ export interface MoveText {
   readonly columns: readonly number[];
 }
 
+/** What the statements are for: turns with records have statements of their own, so that others pay nothing for them. */
+export interface MoveOptions {
+  readonly historyLog: string;
+  /** The scope of a session's records, as SQL of its `id` and `life`; null for statements without records. */
+  readonly scope: string | null;
+}
+
 /** One commit: each field is a parameter. */
-export function moveOne({ sessions, messages }: Names, shape: Shape, historyLog: string): MoveText {
+export function moveOne(names: Names, shape: Shape, { historyLog, scope }: MoveOptions): MoveText {
+  const { sessions, messages } = names;
   const columns = columnsOf(shape);
   const parameter = (field: Field) => {
     const index = columns.findIndex((column) => fields[column]?.[0] === field);
@@ -79,10 +93,17 @@ export function moveOne({ sessions, messages }: Names, shape: Shape, historyLog:
   const text = `WITH moved AS (
     UPDATE ${sessions} s SET ${sets}
     WHERE s.id = ${parameter("id")} AND ${guards}
-    RETURNING s.id, s.life, s.version, s.last_sequence, s.operation_count, ${parameter("count")} AS count
+    RETURNING s.id, s.life, s.version, s.last_sequence, s.operation_count, ${parameter("count")} AS count${scope === null ? "" : ", s.revision"}
   ), put AS (${insertEntries(messages, historyLog)}
     FROM moved, unnest(${arrays(entryFields, columns.length + 1)}) AS e (${entryNames})
-  ) SELECT life, version, last_sequence, operation_count FROM moved`;
+  )${
+    scope === null
+      ? ""
+      : `, kept AS (${insertRecords(names, scope)}
+    FROM moved, unnest(${arrays(recordFields, columns.length + 1 + entryFields.length)}) AS i (key, value)
+    ORDER BY i.key COLLATE "C" ${unlessNewer}
+  )`
+  } SELECT life, version, last_sequence, operation_count FROM moved`;
   return { text, columns };
 }
 
@@ -91,11 +112,13 @@ export function moveOne({ sessions, messages }: Names, shape: Shape, historyLog:
  * for another's neighbour, so nobody waits for each other either. The planner takes the condition that always holds for one
  * that leaves a single row: so it looks up by key also in a table that it has not analyzed yet, and keeps to that.
  */
-export function moveMany({ sessions, messages }: Names, shape: Shape, historyLog: string): MoveText {
+export function moveMany(names: Names, shape: Shape, { historyLog, scope }: MoveOptions): MoveText {
+  const { sessions, messages } = names;
   const columns = columnsOf(shape);
   const taken = columns.flatMap((column) => fields.slice(column, column + 1));
   const { sets, guards } = clauses(shape, (field) => `i.${field}`);
   const from = columns.length + 1;
+  const records = from + 1 + entryFields.length;
   const text = `WITH i AS MATERIALIZED (
     SELECT i.* FROM unnest(${arrays(taken, 1)}) WITH ORDINALITY AS i (${taken.map(([name]) => name).join(", ")}, commit)
     CROSS JOIN LATERAL (SELECT FROM ${sessions} s WHERE s.id = i.id FOR NO KEY UPDATE SKIP LOCKED) locked
@@ -103,11 +126,19 @@ export function moveMany({ sessions, messages }: Names, shape: Shape, historyLog
   ), moved AS (
     UPDATE ${sessions} s SET ${sets}
     FROM i WHERE s.id = i.id AND ${guards}
-    RETURNING s.id, s.life, s.version, s.last_sequence, s.operation_count, i.count, i.commit
+    RETURNING s.id, s.life, s.version, s.last_sequence, s.operation_count, i.count, i.commit${scope === null ? "" : ", s.revision"}
   ), put AS (${insertEntries(messages, historyLog)}
     FROM unnest($${from}::integer[], ${arrays(entryFields, from + 1)}) AS e (commit, ${entryNames})
     JOIN moved ON moved.commit = e.commit
-  ) SELECT life, version, last_sequence, operation_count, commit FROM moved`;
+  )${
+    scope === null
+      ? ""
+      : `, kept AS (${insertRecords(names, scope)}
+    FROM unnest($${records}::integer[], ${arrays(recordFields, records + 1)}) AS i (commit, key, value)
+    JOIN moved ON moved.commit = i.commit
+    ORDER BY moved.id COLLATE "C", i.key COLLATE "C" ${unlessNewer}
+  )`
+  } SELECT life, version, last_sequence, operation_count, commit FROM moved`;
   return { text, columns };
 }
 
@@ -183,4 +214,11 @@ function insertEntries(messages: string, historyLog: string): string {
     SELECT moved.id, moved.life || CASE WHEN e.place > 0 THEN '' ELSE '${historyLog}' END,
       CASE WHEN e.place > 0 THEN moved.last_sequence - moved.count + e.place ELSE -e.place END,
       e.user_id, e.role, e.content, to_timestamp(e.created_at / 1000), e.body`;
+}
+
+/** The stamp is the number of the operation in as many digits as core gives it. */
+function insertRecords({ records }: Names, scope: string): string {
+  return `
+    INSERT INTO ${records} AS r (${recordNames})
+    SELECT ${scope}, i.key, i.value, moved.revision, lpad(moved.operation_count::text, ${stampDigits}, '0')`;
 }

@@ -1,6 +1,7 @@
 import { type Commit, type Committed, historyLog } from "@waymark/core/adapter";
 import { type Database, type Statement, type TextRow, type Value, prepared } from "./client.js";
 import { type Shape, fields, fullShape, maskBits, moveMany, moveOne } from "./move-sql.js";
+import { encodeValue, scopeOf } from "./records.js";
 import { arrayOf, numberOf, operationEnd, textArray } from "./row.js";
 import type { Names } from "./schema.js";
 
@@ -16,6 +17,7 @@ export interface Moves {
 /** Whether the statements can say yes to a commit. */
 export function canMove({ expect, set }: Commit): boolean {
   if (expect.kind === "create") return false;
+  if (expect.kind === "append" && expect.operations !== undefined) return false;
   return set.state === undefined || (expect.kind === "version" && nextOf(expect.version) !== null);
 }
 
@@ -23,16 +25,24 @@ export function canMove({ expect, set }: Commit): boolean {
 const statementsKept = 16;
 
 export function createMoves(db: Database, names: Names): Moves {
-  const log = historyLog("");
-  const one = byShape((shape) => moveOne(names, shape, log));
-  const many = byShape((shape) => moveMany(names, shape, log));
+  const plain = { historyLog: historyLog(""), scope: null };
+  // The same text that core makes, of columns.
+  const scope = scopeOf("moved");
+  const withRecords = { ...plain, scope };
+  const one = byShape((shape) => moveOne(names, shape, plain));
+  const many = byShape((shape) => moveMany(names, shape, plain));
+  const oneWithRecords = byShape((shape) => moveOne(names, shape, withRecords));
+  const manyWithRecords = byShape((shape) => moveMany(names, shape, withRecords));
 
   return {
     async apply(commits) {
       const [first] = commits;
       const encoded = commits.map(encode);
       const isOne = first !== undefined && commits.length === 1;
-      const { statement, columns } = (isOne ? one : many)(shapeOf(encoded));
+      const hasRecords = commits.some(({ records }) => records !== undefined && records.length > 0);
+      const alone = hasRecords ? oneWithRecords : one;
+      const together = hasRecords ? manyWithRecords : many;
+      const { statement, columns } = (isOne ? alone : together)(shapeOf(encoded));
       const values = columns.map((column) =>
         isOne
           ? (encoded[0]?.[column] ?? null)
@@ -42,7 +52,9 @@ export function createMoves(db: Database, names: Names): Moves {
             ),
       );
       const doing = { operation: "commit", sessionId: isOne ? first.id : undefined };
-      const moved = await db.run(statement, [...values, ...encodeEntries(commits)], doing);
+      const parts = encodeEntries(commits);
+      if (hasRecords) parts.push(...encodeRecords(commits));
+      const moved = await db.run(statement, [...values, ...parts], doing);
       const byCommit = new Map(moved.map((row) => [isOne ? 1 : Number(row[4]), row]));
       return commits.map((commit, index) => {
         const row = byCommit.get(index + 1);
@@ -151,5 +163,16 @@ function encodeEntries(commits: readonly Commit[]): Value[] {
       "float8",
     ),
     textArray(entries.map(({ body }) => JSON.stringify(body))),
+  ];
+}
+
+/** The records as one array a column, in the order of `recordFields`. */
+function encodeRecords(commits: readonly Commit[]): Value[] {
+  const records = commits.flatMap(({ records = [] }) => records);
+  const owners = commits.flatMap(({ records = [] }, index) => records.map(() => index + 1));
+  return [
+    ...(commits.length === 1 ? [] : [arrayOf(owners, "integer")]),
+    textArray(records.map(({ key }) => key)),
+    textArray(records.map(({ value }) => encodeValue(value))),
   ];
 }

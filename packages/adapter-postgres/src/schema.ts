@@ -5,23 +5,26 @@ import type { Database, TextRow } from "./client.js";
 export interface Names {
   readonly sessions: string;
   readonly messages: string;
+  readonly records: string;
   /** For messages and lookups, not quoted. */
   readonly plain: {
     readonly schema: string | undefined;
     readonly sessions: string;
     readonly messages: string;
+    readonly records: string;
   };
 }
 
 export interface NameOptions {
-  /** Default: `agent_sessions` and `agent_messages`. */
-  readonly tables?: { readonly sessions?: string; readonly messages?: string } | undefined;
+  /** Default: `agent_sessions`, `agent_messages` and `agent_records`; beside sessions of another name, that with `_records`. */
+  readonly tables?:
+    { readonly sessions?: string; readonly messages?: string; readonly records?: string } | undefined;
   /** Default: what the connection's `search_path` names first. */
   readonly schema?: string | undefined;
 }
 
 /** The number of the tables' form; kept as a comment on the sessions table. */
-export const schemaVersion = 1;
+export const schemaVersion = 2;
 
 const versionComment = /^waymark schema (\d+)$/;
 
@@ -31,16 +34,21 @@ const longestName = 63;
 /** @throws `INVALID_CONFIGURATION` */
 export function namesOf({ tables = {}, schema }: NameOptions): Names {
   const { sessions = "agent_sessions", messages = "agent_messages" } = tables;
-  for (const name of [sessions, messages, ...(schema === undefined ? [] : [schema])]) {
+  // Two stores in one schema have had tables of different names before there were records: those must not meet either.
+  const { records = sessions === "agent_sessions" ? "agent_records" : longName(sessions, "records") } =
+    tables;
+  for (const name of [sessions, messages, records, ...(schema === undefined ? [] : [schema])]) {
     if (typeof name !== "string" || name === "" || name.includes("\0") || utf8Length(name) > longestName)
       throw invalid(`a table or schema name must be a text of 1 to ${longestName} bytes without U+0000`);
   }
-  if (sessions === messages) throw invalid("sessions and messages need a table each");
+  if (new Set([sessions, messages, records]).size < 3)
+    throw invalid("sessions, messages and records need a table each");
   const prefix = schema === undefined ? "" : `${quote(schema)}.`;
   return {
     sessions: prefix + quote(sessions),
     messages: prefix + quote(messages),
-    plain: { schema, sessions, messages },
+    records: prefix + quote(records),
+    plain: { schema, sessions, messages, records },
   };
 }
 
@@ -52,16 +60,16 @@ function literal(text: string): string {
   return `E'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 }
 
-/** A name for an index; where it would be too long, its end is a hash of the whole. */
-function indexName(table: string, purpose: string): string {
+/** A name made of a table's; where it would be too long, its end is a hash of the whole. */
+function longName(table: string, purpose: string): string {
   const name = `${table}_${purpose}`;
-  if (utf8Length(name) <= longestName) return quote(name);
+  if (typeof table !== "string" || utf8Length(name) <= longestName) return name;
   let hash = 0;
   for (let i = 0; i < name.length; i++) hash = (Math.imul(hash, 31) + name.charCodeAt(i)) >>> 0;
   let start = table;
   const end = `_${purpose}_${hash.toString(36)}`;
   while (utf8Length(start) + end.length > longestName) start = [...start].slice(0, -1).join("");
-  return quote(start + end);
+  return start + end;
 }
 
 /** What `find` goes by: the order of its pages, of all and of one user, and the few rows that housekeeping looks for. */
@@ -75,13 +83,13 @@ const indexDefinitions = [
 ] as const;
 
 /**
- * The statements that make what is missing. The primary key of messages is also the index by session. Ids are compared and
+ * The statements that make what is missing, so that they also bring tables of an earlier form to the present one. The primary key of messages is also the index by session. Ids are compared and
  * ordered by their bytes, whatever the collation of the database. A row of some two kilobytes is ordinary here, and is written
  * at each turn: compressing it would cost more than the bytes do. It is written in its page and without touching an index,
  * as no index has a column that every turn changes (a day, and not the time, says when it was changed last); and the log of
  * the server gets only what is between the first and the last byte that changed, so what rarely changes stands at the ends.
  */
-export function ddl({ sessions, messages, plain }: Names): string {
+export function ddl({ sessions, messages, records, plain }: Names): string {
   const { schema } = plain;
   const makeSchema = `DO ${literal(
     `BEGIN IF to_regnamespace(${literal(quote(schema ?? ""))}) IS NULL THEN CREATE SCHEMA ${quote(schema ?? "")}; END IF; END`,
@@ -89,7 +97,7 @@ export function ddl({ sessions, messages, plain }: Names): string {
   const indexes = indexDefinitions
     .map(
       ([purpose, on]) =>
-        `CREATE INDEX IF NOT EXISTS ${indexName(plain.sessions, purpose)} ON ${sessions} ${on};`,
+        `CREATE INDEX IF NOT EXISTS ${quote(longName(plain.sessions, purpose))} ON ${sessions} ${on};`,
     )
     .join("\n");
   return `${schema === undefined ? "" : `${makeSchema}\n`}CREATE TABLE IF NOT EXISTS ${sessions} (
@@ -129,6 +137,14 @@ CREATE TABLE IF NOT EXISTS ${messages} (
   body json NOT NULL,
   PRIMARY KEY (session_id, log, sequence)
 );
+CREATE TABLE IF NOT EXISTS ${records} (
+  scope text COLLATE "C" NOT NULL,
+  key text COLLATE "C" NOT NULL,
+  value json,
+  revision text COLLATE "C" NOT NULL,
+  stamp text COLLATE "C" NOT NULL,
+  PRIMARY KEY (scope, key)
+);
 ${indexes}
 COMMENT ON TABLE ${sessions} IS 'waymark schema ${schemaVersion}';
 `;
@@ -137,18 +153,21 @@ COMMENT ON TABLE ${sessions} IS 'waymark schema ${schemaVersion}';
 /** Any number that nobody else uses. */
 const lock = 7_246_158_031;
 
-/** What the tables' comment says; null where there are none. */
+/** What the tables' comment says; null where one is missing that should be there by it. */
 export async function foundVersion(db: Database, names: Names, operation: string): Promise<number | null> {
-  const text = `SELECT obj_description(to_regclass($1), 'pg_class'), to_regclass($2) IS NOT NULL`;
-  const found = await db.run({ text }, [names.sessions, names.messages], { operation });
-  const [comment, hasMessages]: TextRow = found[0] ?? [];
-  const version = versionComment.exec(comment ?? "")?.[1];
-  return version === undefined || hasMessages !== "t" ? null : Number(version);
+  const text = `SELECT obj_description(to_regclass($1), 'pg_class'), to_regclass($2) IS NOT NULL,
+    to_regclass($3) IS NOT NULL`;
+  const found = await db.run({ text }, [names.sessions, names.messages, names.records], { operation });
+  const [comment, hasMessages, hasRecords]: TextRow = found[0] ?? [];
+  const version = Number(versionComment.exec(comment ?? "")?.[1]);
+  const isWhole = hasMessages === "t" && (hasRecords === "t" || version === 1);
+  return Number.isNaN(version) || !isWhole ? null : version;
 }
 
-/** Makes the tables where they are missing. One process at a time: concurrent `CREATE … IF NOT EXISTS` can still collide. */
+/** Makes the tables where they are missing or of an earlier form. One process at a time: concurrent `CREATE … IF NOT EXISTS` can still collide. */
 export async function createTables(db: Database, names: Names): Promise<void> {
-  if ((await foundVersion(db, names, "initialize")) !== null) return;
+  const version = await foundVersion(db, names, "initialize");
+  if (version !== null && version >= schemaVersion) return;
   // One message, so one transaction on one connection: whoever comes second finds everything.
   await db.script(`SELECT pg_advisory_xact_lock(${lock});\n${ddl(names)}`, { operation: "initialize" });
 }

@@ -1,6 +1,7 @@
 import {
   type Entry,
   type Filter,
+  type RecordWrite,
   type SessionRepository,
   type SessionRow,
   checkFind,
@@ -8,6 +9,7 @@ import {
   encodeCursor,
 } from "@waymark/core/adapter";
 import { type Database, type Doing, type Statement, type Value, prepared } from "./client.js";
+import { encodeRecords, recordColumns, recordNames, unlessNewer } from "./records.js";
 import {
   arrayOf,
   decodeRow,
@@ -16,22 +18,31 @@ import {
   entryColumns,
   rowColumns,
   rowJson,
+  textArray,
   toColumn,
 } from "./row.js";
 import type { Names } from "./schema.js";
 
+/** What is stored with rows. */
+export interface Parts {
+  readonly entries: readonly Entry[];
+  readonly records: readonly (RecordWrite & { readonly sessionId: string })[];
+}
+
+const noParts: Parts = { entries: [], records: [] };
+
 /** Rows as the repository and whole turns both write and read them. */
 export interface Rows {
-  /** Stores the rows whose ids are free, each with its entries; resolves to their ids. */
-  insert(rows: readonly SessionRow[], entries: readonly Entry[], doing: Doing): Promise<ReadonlySet<string>>;
-  /** Replaces a row, and stores entries with it, if its revision is `seen`. Waits for whoever has locked it. */
-  replace(row: SessionRow, entries: readonly Entry[], seen: string, doing: Doing): Promise<boolean>;
+  /** Stores the rows whose ids are free, each with its parts; resolves to their ids. */
+  insert(rows: readonly SessionRow[], parts: Parts, doing: Doing): Promise<ReadonlySet<string>>;
+  /** Replaces a row, and stores its parts with it, if its revision is `seen`. Waits for whoever has locked it. */
+  replace(row: SessionRow, parts: Parts, seen: string, doing: Doing): Promise<boolean>;
   /** The same, but false for a row that somebody has locked. */
-  replaceFree(row: SessionRow, entries: readonly Entry[], seen: string, doing: Doing): Promise<boolean>;
+  replaceFree(row: SessionRow, parts: Parts, seen: string, doing: Doing): Promise<boolean>;
   read(ids: readonly string[], doing: Doing): Promise<ReadonlyMap<string, SessionRow>>;
 }
 
-export function createRows(db: Database, { sessions, messages }: Names): Rows {
+export function createRows(db: Database, { sessions, messages, records }: Names): Rows {
   const names = rowColumns.map(([name]) => name).join(", ");
   const entryNames = entryColumns.map(([name]) => name).join(", ");
   const arrays = (columns: readonly (readonly [string, string])[], from: number) =>
@@ -42,42 +53,53 @@ export function createRows(db: Database, { sessions, messages }: Names): Rows {
     FROM ${source} unnest(${arrays(entryColumns, from)}) AS e (${entryNames})`;
   const width = rowColumns.length;
 
-  const insert = prepared(`WITH made AS (
+  /** The records follow the entries; a turn without any has a statement without them. */
+  const keep = (from: number, source: string) => `, kept AS (
+    INSERT INTO ${records} AS r (${recordNames})
+    SELECT ${recordColumns.map(([name]) => `i.${name}`).join(", ")}
+    FROM ${source} JOIN unnest($${from}::text[], ${arrays(recordColumns, from + 1)}) AS i (session_id, ${recordNames})
+      ON i.session_id = ${source}.id
+    ORDER BY i.scope COLLATE "C", i.key COLLATE "C" ${unlessNewer})`;
+
+  const insertText = (more: string) => `WITH made AS (
     INSERT INTO ${sessions} (${names})
     SELECT ${rowColumns.map(([name]) => toColumn(name, `i.${name}`)).join(", ")}
     FROM unnest(${arrays(rowColumns, 1)}) AS i (${names}) ORDER BY i.id
     ON CONFLICT (id) DO NOTHING RETURNING id
-  ), ${put(width + 1, "made,")} WHERE e.session_id = made.id ON CONFLICT DO NOTHING)
-  SELECT id FROM made`);
+  ), ${put(width + 1, "made,")} WHERE e.session_id = made.id ON CONFLICT DO NOTHING)${more}
+  SELECT id FROM made`;
+  const insert = withRecords(insertText, keep(width + entryColumns.length + 1, "made"));
 
-  const replaceText = (condition: string) => `WITH moved AS (
+  const replaceText = (condition: string) => (more: string) => `WITH moved AS (
     UPDATE ${sessions} SET ${rowColumns
       .slice(1)
       .map(([name, type], index) => `${name} = ${toColumn(name, `$${index + 2}::${type}`)}`)
       .join(", ")}
     WHERE id = $1 AND revision = $${width + 1}${condition} RETURNING id
-  ), ${put(width + 2, "moved,")} ON CONFLICT DO NOTHING)
+  ), ${put(width + 2, "moved,")} ON CONFLICT DO NOTHING)${more}
   SELECT id FROM moved`;
-  const replace = prepared(replaceText(""));
-  const replaceFree = prepared(
+  const keepMoved = keep(width + entryColumns.length + 2, "moved");
+  const replace = withRecords(replaceText(""), keepMoved);
+  const replaceFree = withRecords(
     replaceText(` AND id IN (SELECT id FROM ${sessions} WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED)`),
+    keepMoved,
   );
 
   const read = prepared(`SELECT ${rowJson("s")} FROM ${sessions} s WHERE s.id = ANY ($1::text[])`);
 
   async function write(
-    statement: Statement,
+    statements: Statements,
     row: SessionRow,
-    entries: readonly Entry[],
+    parts: Parts,
     seen: string,
     doing: Doing,
   ): Promise<boolean> {
-    const moved = await db.run(statement, [...encodeRow(row), seen, ...encodeEntries(entries)], doing);
-    return moved.length > 0;
+    const values = [...encodeRow(row), seen, ...encodeParts(parts)];
+    return (await db.run(statementFor(statements, parts), values, doing)).length > 0;
   }
 
   return {
-    async insert(rows, entries, doing) {
+    async insert(rows, parts, doing) {
       const columns = rows.map(encodeRow);
       const values = rowColumns.map(([, type], index) =>
         arrayOf(
@@ -85,12 +107,12 @@ export function createRows(db: Database, { sessions, messages }: Names): Rows {
           type,
         ),
       );
-      const made = await db.run(insert, [...values, ...encodeEntries(entries)], doing);
+      const made = await db.run(statementFor(insert, parts), [...values, ...encodeParts(parts)], doing);
       return new Set(made.map(([id]) => id ?? ""));
     },
 
-    replace: (row, entries, seen, doing) => write(replace, row, entries, seen, doing),
-    replaceFree: (row, entries, seen, doing) => write(replaceFree, row, entries, seen, doing),
+    replace: (row, parts, seen, doing) => write(replace, row, parts, seen, doing),
+    replaceFree: (row, parts, seen, doing) => write(replaceFree, row, parts, seen, doing),
 
     async read(ids, doing) {
       const found = (await db.run(read, [arrayOf(ids, "text")], doing)).map(([row]) => decodeRow(row ?? ""));
@@ -99,13 +121,33 @@ export function createRows(db: Database, { sessions, messages }: Names): Rows {
   };
 }
 
+/** The same statement, without records and with them. */
+interface Statements {
+  readonly plain: Statement;
+  readonly withRecords: Statement;
+}
+
+function withRecords(textOf: (more: string) => string, more: string): Statements {
+  return { plain: prepared(textOf("")), withRecords: prepared(textOf(more)) };
+}
+
+function statementFor(statements: Statements, { records }: Parts): Statement {
+  return records.length === 0 ? statements.plain : statements.withRecords;
+}
+
+function encodeParts({ entries, records }: Parts): Value[] {
+  const values = encodeEntries(entries);
+  if (records.length === 0) return values;
+  return [...values, textArray(records.map(({ sessionId }) => sessionId)), ...encodeRecords(records)];
+}
+
 export function createSessions(db: Database, { sessions }: Names, rows: Rows): SessionRepository {
   const remove = prepared(`DELETE FROM ${sessions} WHERE id = $1 AND revision = $2 RETURNING id`);
 
   return {
     async create(row) {
       checkId(row.id, "create");
-      const made = await rows.insert([row], [], { operation: "create", sessionId: row.id });
+      const made = await rows.insert([row], noParts, { operation: "create", sessionId: row.id });
       return made.size > 0;
     },
 
@@ -116,7 +158,7 @@ export function createSessions(db: Database, { sessions }: Names, rows: Rows): S
 
     async update(row, seen) {
       checkId(row.id, "update");
-      return rows.replace(row, [], seen, { operation: "update", sessionId: row.id });
+      return rows.replace(row, noParts, seen, { operation: "update", sessionId: row.id });
     },
 
     async delete(id, seen) {

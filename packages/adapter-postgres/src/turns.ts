@@ -1,4 +1,5 @@
 import {
+  type Applied,
   type Commit,
   type Outcome,
   type SessionRow,
@@ -11,8 +12,9 @@ import {
 import { type Database, type Doing, prepared } from "./client.js";
 import { canMove, createMoves } from "./move.js";
 import { arrayOf, decodeEntry, decodeRow, entryExpressions, rowJson } from "./row.js";
+import { scopeOf } from "./records.js";
 import type { Names } from "./schema.js";
-import type { Rows } from "./sessions.js";
+import type { Parts, Rows } from "./sessions.js";
 
 /** Tries of a commit that others were faster than, before the caller is told that the session is busy. */
 const triesAlone = 5;
@@ -23,7 +25,7 @@ const triesAlone = 5;
  */
 export function createTurns(db: Database, names: Names, rows: Rows): Turns {
   const moves = createMoves(db, names);
-  const { sessions, messages } = names;
+  const { sessions, messages, records } = names;
   const load = prepared(`WITH s AS MATERIALIZED (SELECT * FROM ${sessions} WHERE id = $1)
     SELECT NULL::bigint, NULL, NULL, NULL, NULL::float8, ${rowJson("s")} FROM s
     UNION ALL (
@@ -45,21 +47,23 @@ export function createTurns(db: Database, names: Names, rows: Rows): Turns {
   ), entries AS (
     DELETE FROM ${messages} m USING held
     WHERE m.session_id = held.id AND m.log IN (held.life, held.life || '${historyLog("")}')
+  ), kept AS (
+    DELETE FROM ${records} r USING held WHERE r.scope = ${scopeOf("held")}
   )
   SELECT id FROM gone`);
 
   async function create(commits: readonly Commit[], outcomes: Map<Commit, Outcome>): Promise<void> {
-    const made: { commit: Commit; outcome: Outcome; row: SessionRow }[] = [];
-    const entries = commits.flatMap((commit) => {
+    const made = commits.flatMap((commit) => {
       const applied = applyCommit(null, commit);
-      if (!applied.write) return [];
-      made.push({ commit, outcome: applied.outcome, row: applied.row });
-      return applied.entries;
+      return applied.write ? [{ commit, ...applied }] : [];
     });
     if (made.length === 0) return;
     const ids = await rows.insert(
       made.map(({ row }) => row),
-      entries,
+      {
+        entries: made.flatMap(({ entries }) => entries),
+        records: made.flatMap((applied) => partsOf(applied).records),
+      },
       doing(commits),
     );
     for (const { commit, outcome } of made) if (ids.has(commit.id)) outcomes.set(commit, outcome);
@@ -93,8 +97,8 @@ export function createTurns(db: Database, names: Names, rows: Rows): Turns {
     const write = isAlone ? rows.replace : rows.replaceFree;
     const isWritten =
       row === null
-        ? (await rows.insert([applied.row], applied.entries, about)).size > 0
-        : await write(applied.row, applied.entries, row.revision, about);
+        ? (await rows.insert([applied.row], partsOf(applied), about)).size > 0
+        : await write(applied.row, partsOf(applied), row.revision, about);
     return isWritten ? applied.outcome : undefined;
   }
 
@@ -181,6 +185,10 @@ export function createTurns(db: Database, names: Names, rows: Rows): Turns {
       return ids.map((id) => removed.has(id));
     },
   };
+}
+
+function partsOf({ row, entries, records }: Applied & { readonly write: true }): Parts {
+  return { entries, records: records.map((record) => ({ ...record, sessionId: row.id })) };
 }
 
 function isKeyTaken(error: unknown): boolean {

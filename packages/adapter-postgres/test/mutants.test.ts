@@ -27,11 +27,13 @@ function harness({ client = (pool) => pool, max = 1, isShared = false }: Wrong):
   let stores = 0;
   return {
     name: "mutant",
-    expects: { durability: "commit", turns: true, records: false, search: false, expiry: false },
+    expects: { durability: "commit", turns: true, records: true, search: false, expiry: false },
     processEntry: new URL("./process-entry.mjs", import.meta.url),
     async open() {
       const store = shared ?? openSchema("mutant");
-      const tables = isShared ? { sessions: `s${++stores}`, messages: `m${stores}` } : {};
+      const tables = isShared
+        ? { sessions: `s${++stores}`, messages: `m${stores}`, records: `r${stores}` }
+        : {};
       let connections = 0;
       return {
         connect: () => {

@@ -330,6 +330,33 @@ describe("indexes", () => {
   });
 });
 
+describe("records of turns", () => {
+  it("are written by the statement of the turn, in a group too, and others do without it", async () => {
+    const { sent, client } = counting(store.pool());
+    const adapter = store.connect({ client });
+    const ids = await stored(8);
+    const commits = ids.map((id, n) => {
+      const records = n % 2 === 0 ? [{ key: "k", value: { n } }] : undefined;
+      return { ...append(id, "1"), records };
+    });
+    const [first, second] = commits;
+    if (first === undefined || second === undefined) throw new Error("there are eight");
+    const statuses = async (list: readonly Commit[]) =>
+      (await adapter.turns.commit(list)).map(({ status }) => status);
+    expect(await statuses([first])).toEqual(["committed"]);
+    expect(await statuses([second])).toEqual(["committed"]);
+    expect(sent).toHaveLength(2);
+    expect(new Set(sent).size).toBe(2);
+    expect(await statuses(commits.slice(2))).toEqual(commits.slice(2).map(() => "committed"));
+    expect(sent).toHaveLength(3);
+    const manager = new PersistenceManager({ adapter });
+    for (const [n, id] of ids.entries()) {
+      const found = await manager.records({ sessionId: id }).list();
+      expect(found.map(({ value }) => value)).toEqual(n % 2 === 0 ? [{ n }] : []);
+    }
+  });
+});
+
 describe("tables", () => {
   it("are made once by eight processes at once", async () => {
     const fresh = openSchema("many");
@@ -353,6 +380,7 @@ describe("tables", () => {
     ]);
     expect(made.map(({ indexname }) => indexname)).toEqual([
       "agent_messages_pkey",
+      "agent_records_pkey",
       "agent_sessions_created_idx",
       "agent_sessions_deleting_idx",
       "agent_sessions_dirty_idx",
@@ -361,9 +389,32 @@ describe("tables", () => {
       "agent_sessions_updated_idx",
       "agent_sessions_user_idx",
     ]);
-    expect(await fresh.connect().describe()).toMatchObject({ schemaVersion: 1, writable: true });
+    expect(await fresh.connect().describe()).toMatchObject({ schemaVersion: 2, writable: true });
     await fresh.remove();
   }, 30_000);
+
+  it("of the first form, without records, get them, and keep all that is in them", async () => {
+    const old = openSchema("old");
+    const before = old.connect();
+    await before.initialize();
+    const session = createSession({ id: "s", data: { n: 1 } });
+    await new PersistenceManager({ adapter: before }).saveTurn({ session, messages: [said("kept")] });
+    await old.query(`DROP TABLE "${old.schema}".agent_records`);
+    await old.query(`COMMENT ON TABLE "${old.schema}".agent_sessions IS 'waymark schema 1'`);
+    const adapters = [old.connect(), old.connect(), old.connect()];
+    expect(await adapters[0]?.describe()).toMatchObject({ schemaVersion: 1, writable: false });
+    await Promise.all(adapters.map((adapter) => adapter.initialize()));
+    for (const adapter of adapters) {
+      expect(await adapter.describe()).toMatchObject({ schemaVersion: 2, writable: true });
+      const manager = new PersistenceManager({ adapter });
+      expect((await manager.open("s"))?.messages.map(({ content }) => content)).toEqual(["kept"]);
+      const loaded = await manager.loadSessionState("s");
+      if (loaded === null) throw new Error("the session is there");
+      await manager.saveTurn({ session: loaded, records: [{ key: "k", value: 1 }] });
+      expect((await manager.records({ sessionId: "s" }).get("k"))?.value).toBe(1);
+    }
+    await old.remove();
+  });
 
   it("are made by many connections of one process at once", async () => {
     const fresh = openSchema("at_once");
@@ -372,9 +423,19 @@ describe("tables", () => {
   });
 
   it.each([
-    { schema: 'Sch"ema of "Ann"', sessions: 'Ses"sions', messages: "it's \\ Messages" },
-    { schema: "$1", sessions: "select", messages: "ünï; DROP" },
-    { schema: "long", sessions: "a".repeat(63), messages: `${"a".repeat(62)}b` },
+    {
+      schema: 'Sch"ema of "Ann"',
+      sessions: 'Ses"sions',
+      messages: "it's \\ Messages",
+      records: "Rec'\"ords",
+    },
+    { schema: "$1", sessions: "select", messages: "ünï; DROP", records: "$2" },
+    {
+      schema: "long",
+      sessions: "a".repeat(63),
+      messages: `${"a".repeat(62)}b`,
+      records: `${"a".repeat(62)}c`,
+    },
   ])("may have any name: $sessions", async ({ schema, ...tables }) => {
     const client = store.pool();
     const adapter = new PostgreSQLAdapter({ client, schema, tables });
@@ -385,20 +446,39 @@ describe("tables", () => {
       const id = newName("s");
       const session = createSession({ id });
       await manager.saveTurn({ session, messages: [said("1")] });
-      await manager.saveTurn({ session, messages: [said("2")] });
+      await manager.saveTurn({ session, messages: [said("2")], records: [{ key: "k", value: 1 }] });
       expect((await manager.open(id))?.messages.length).toBe(2);
+      expect((await manager.records({ sessionId: id }).get("k"))?.value).toBe(1);
       const { rows } = await client.query("SELECT tablename FROM pg_tables WHERE schemaname = $1", [schema]);
       expect(rows.map(({ tablename }) => tablename).toSorted()).toEqual(Object.values(tables).toSorted());
       const indexes = await client.query("SELECT 1 FROM pg_indexes WHERE schemaname = $1", [schema]);
-      expect(indexes.rows.length).toBe(8);
+      expect(indexes.rows.length).toBe(9);
     } finally {
       await client.query(`DROP SCHEMA IF EXISTS ${escapeIdentifier(schema)} CASCADE`);
     }
   });
 
+  it("of records beside sessions of another name are called after them", async () => {
+    const { schema } = store;
+    const adapter = store.connect({ tables: { sessions: "other", messages: "other_messages" } });
+    await adapter.initialize();
+    const found = await store.query("SELECT to_regclass($1) IS NOT NULL AS found", [
+      `"${schema}".other_records`,
+    ]);
+    expect(found).toEqual([{ found: true }]);
+    expect(() => store.connect({ tables: { records: "agent_messages" } })).toThrow(
+      expect.objectContaining({ code: "INVALID_CONFIGURATION" }),
+    );
+  });
+
   it.each(["", "a".repeat(64), "a\0b"])("refuse a name that PostgreSQL would change: %j", (name) => {
     const client = store.pool();
-    for (const options of [{ schema: name }, { tables: { sessions: name } }, { tables: { messages: name } }])
+    for (const options of [
+      { schema: name },
+      { tables: { sessions: name } },
+      { tables: { messages: name } },
+      { tables: { records: name } },
+    ])
       expect(() => new PostgreSQLAdapter({ client, ...options })).toThrow(
         expect.objectContaining({ code: "INVALID_CONFIGURATION" }),
       );

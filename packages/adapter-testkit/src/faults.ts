@@ -21,7 +21,7 @@ export function withFaults(
   adapter: PersistenceAdapter,
   fateOf: (call: CallInfo) => Fate,
 ): PersistenceAdapter {
-  const { sessionRepository: sessions, messageRepository: messages, turns } = adapter;
+  const { sessionRepository: sessions, messageRepository: messages, turns, records } = adapter;
 
   async function call<T>(name: string, isWrite: boolean, run: () => Promise<T>): Promise<T> {
     const fate = fateOf({ name, isWrite });
@@ -52,6 +52,15 @@ export function withFaults(
     turns: turns && {
       commit: (commits) => call("commit", true, () => turns.commit(commits)),
       load: (id, options) => call("load", false, () => turns.load(id, options)),
+    },
+    records: records && {
+      ...records,
+      get: (scope, key) => call("records.get", false, () => records.get(scope, key)),
+      list: (scope, page) => call("records.list", false, () => records.list(scope, page)),
+      put: (record, seen) => call("records.put", true, () => records.put(record, seen)),
+      apply: (writes) => call("records.apply", true, () => records.apply(writes)),
+      delete: (scope, key, seen) => call("records.delete", true, () => records.delete(scope, key, seen)),
+      deleteScope: (scope) => call("records.deleteScope", true, () => records.deleteScope(scope)),
     },
   };
 }

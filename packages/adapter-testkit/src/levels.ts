@@ -11,6 +11,7 @@ import { isolation } from "./levels/isolation.js";
 import { kills } from "./levels/kills.js";
 import { races } from "./levels/races.js";
 import { retries } from "./levels/retries.js";
+import { records } from "./levels/records.js";
 import { retention } from "./levels/retention.js";
 import { rows } from "./levels/rows.js";
 import { turns } from "./levels/turns.js";
@@ -19,6 +20,6 @@ import { values } from "./levels/values.js";
 /** All that is tested, in this order. Each is in a file of its own in `levels/`. */
 export const levels: readonly Level[] = [
   ...[adapter, rows, find, entries, facets],
-  ...[turns, conflicts, retries, groups, endings, evolution, retention],
+  ...[turns, conflicts, retries, groups, endings, records, evolution, retention],
   ...[values, isolation, races, kills],
 ];

@@ -1,4 +1,11 @@
-import type { Entry, LoadedRow, Outcome, PersistenceAdapter, SessionRow } from "@waymark/core/adapter";
+import type {
+  Entry,
+  LoadedRow,
+  Outcome,
+  PersistenceAdapter,
+  SessionRow,
+  StoredRecord,
+} from "@waymark/core/adapter";
 import { show } from "./same.js";
 
 /** Keeps what is wrong with the way in which an adapter answers, whoever made the call. */
@@ -105,7 +112,15 @@ export function watch(adapter: PersistenceAdapter, monitor: Monitor): Persistenc
               ),
           }),
     },
-    records,
+    records: records && {
+      get: (scope, key) => call("records.get", () => records.get(scope, key), isRecordOrNull),
+      list: (scope, page) => call("records.list", () => records.list(scope, page), areRecords),
+      put: (record, seen) => call("records.put", () => records.put(record, seen), isBoolean),
+      apply: (writes) => call("records.apply", () => records.apply(writes), anything),
+      delete: (scope, key, seen) => call("records.delete", () => records.delete(scope, key, seen), isBoolean),
+      deleteScope: (scope) => call("records.deleteScope", () => records.deleteScope(scope), isCount),
+      scopes: (page) => call("records.scopes", () => records.scopes(page), areTexts),
+    },
     search,
     expiry: expiry && {
       sweep: (options) => call("expiry.sweep", () => expiry.sweep(options), isCount),
@@ -165,6 +180,14 @@ const entryFields: Fields<Entry> = {
   content: isText,
   createdAt: isInteger,
   body: isJson,
+};
+
+const recordFields: Fields<StoredRecord> = {
+  scope: isText,
+  key: isText,
+  value: (value) => value !== null && isJson(value),
+  revision: isText,
+  stamp: isText,
 };
 
 /** Plain JSON: no Date, no undefined, no object of a driver. */
@@ -227,6 +250,12 @@ function all(items: unknown, check: Check): string | null {
 }
 
 const areEntries: Check = (answer) => all(answer, (item) => checkFields(item, entryFields, "an entry"));
+
+const isRecord: Check = (answer) => checkFields(answer, recordFields, "a record");
+const isRecordOrNull: Check = (answer) => (answer === null ? null : isRecord(answer));
+const areRecords: Check = (answer) => all(answer, isRecord);
+const areTexts: Check = (answer) =>
+  all(answer, (item) => (isText(item) ? null : `it has ${show(item)}, which is no scope`));
 
 const isPageOfRows: Check = (answer) => {
   if (typeof answer !== "object" || answer === null || !("items" in answer) || !("next" in answer))

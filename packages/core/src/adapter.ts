@@ -1,10 +1,11 @@
 export type { PersistenceAdapter } from "./contract/adapter.js";
-export type { Expiry, Records, Search, SearchHit, StoredRecord } from "./contract/facets.js";
+export type { Expiry, RecordWrite, Records, Search, SearchHit, StoredRecord } from "./contract/facets.js";
 export { isExpired } from "./contract/expiry.js";
-export { checkId, utf8Length } from "./contract/id.js";
+export { checkId, checkRecordKey, utf8Length } from "./contract/id.js";
 export type { Json } from "./contract/json.js";
 export type { MessageRepository, SessionRepository } from "./contract/repositories.js";
 export type { Entry, Filter, Page, SessionRow, Status } from "./contract/row.js";
+export { applicationScope, sessionOfScope, sessionScope, userScope } from "./contract/scope.js";
 export type {
   Commit,
   Committed,
@@ -12,6 +13,7 @@ export type {
   LoadedRow,
   SeenRow,
   NewEntry,
+  NewRecord,
   Outcome,
   RowChanges,
   Turns,
@@ -36,7 +38,7 @@ export type { Patience } from "./turn/patience.js";
 export { type Rebased, rebase } from "./turn/rebase.js";
 export type { Refused } from "./turn/refusal.js";
 export { type TurnStore, createTurnStore } from "./turn/store.js";
-export { historyLog, operationWindow } from "./turn/system.js";
+export { historyLog, operationWindow, stampDigits } from "./turn/system.js";
 export {
   type FindPosition,
   checkFind,

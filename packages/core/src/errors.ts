@@ -6,7 +6,7 @@ export const errorCodes = {
   INVALID_ARGUMENT: { retryable: false, meaning: "an argument has the wrong type or is out of its range" },
   INVALID_ID: {
     retryable: false,
-    meaning: "an id is not 1 to 128 bytes of well-formed UTF-8 without U+0000",
+    meaning: "an id (a record's key) is not 1 to 128 (256) bytes of well-formed UTF-8 without U+0000",
   },
   INVALID_VALUE: {
     retryable: false,
@@ -33,6 +33,10 @@ export const errorCodes = {
   SESSION_CONFLICT: {
     retryable: false,
     meaning: "the session was changed by somebody else since this state was read",
+  },
+  RECORD_CONFLICT: {
+    retryable: false,
+    meaning: "the record was changed by somebody else since this revision of it was read",
   },
   SESSION_BUSY: {
     retryable: true,
@@ -150,6 +154,25 @@ export class SessionConflictError extends WaymarkError {
     this.expected = details.expected;
     this.actual = details.actual;
     this.keys = details.keys ?? [];
+  }
+}
+
+/** The record moved since its revision was read (`RECORD_CONFLICT`). Read it again, or write without `ifRevision`. */
+export class RecordConflictError extends WaymarkError {
+  readonly key: string;
+  /** The revision that the caller named; null: no record. */
+  readonly expected: string | null;
+  /** The revision that the store holds now; null: no record. */
+  readonly actual: string | null;
+
+  constructor(
+    message: string,
+    details: ErrorDetails & { key: string; expected: string | null; actual: string | null },
+  ) {
+    super("RECORD_CONFLICT", message, details);
+    this.key = details.key;
+    this.expected = details.expected;
+    this.actual = details.actual;
   }
 }
 

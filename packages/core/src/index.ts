@@ -24,6 +24,7 @@ export type { Message, Role, StoredMessage, ToolCall } from "./contract/message.
 export type { SessionStatus, Status } from "./contract/row.js";
 export {
   CapabilityError,
+  RecordConflictError,
   SessionConflictError,
   StorageError,
   ValidationError,
@@ -51,6 +52,8 @@ export type { SessionInspection } from "./persistence/inspect.js";
 export type { List } from "./persistence/list.js";
 export { PersistenceManager, type MessageInput } from "./persistence/manager.js";
 export type { EraseReport, PruneOptions, PruneReport } from "./persistence/retention.js";
+export type { RecordInput } from "./persistence/record-values.js";
+export type { RecordOptions, RecordOwner, RecordStore, SavedRecord } from "./persistence/records.js";
 export type { SessionInfo, SessionQuery } from "./persistence/queries.js";
 export type {
   ConflictPolicy,

@@ -83,6 +83,8 @@ const provocations: Record<RaisedHere, () => Promise<unknown>> = {
     await manager.saveTurn({ session });
     return manager.saveTurn({ session: copy });
   },
+  RECORD_CONFLICT: async () =>
+    (await saved()).manager.records("application").put(secret, secret, { ifRevision: "another" }),
   SESSION_BUSY: async () => {
     const adapter = mapAdapter();
     const { manager } = await saved(adapter);

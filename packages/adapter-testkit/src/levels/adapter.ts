@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
+import { applicationScope } from "@waymark/core/adapter";
 import { makeEntry, makeRow, nextRow } from "../generate.js";
 import type { Case, Level } from "../level.js";
 import { assertSame, show } from "../same.js";
@@ -86,6 +87,10 @@ const cases: readonly Case[] = [
         to: 9,
       });
       assert.deepEqual(entries, [], "another store has the entries");
+      const record = { scope: applicationScope, key: row.id, value: 1, revision: row.id, stamp: "1" };
+      await adapter.records?.put(record, null);
+      const found = (await elsewhere.records?.get(applicationScope, row.id)) ?? null;
+      assert.equal(found, null, "another store has the record");
       assert.equal(
         await elsewhere.sessionRepository.create(nextRow(row, { state: null })),
         true,

@@ -1,45 +1,11 @@
 import assert from "node:assert/strict";
-import { type PersistenceAdapter, historyLog } from "@waymark/core/adapter";
-import { type Fate, withFaults } from "../faults.js";
+import { historyLog } from "@waymark/core/adapter";
 import { numbers } from "../generate.js";
 import type { Case, Level } from "../level.js";
 import { assertSame } from "../same.js";
-import {
-  type TurnClient,
-  appendTo,
-  createTurnClient,
-  creation,
-  patience,
-  rowOf,
-  said,
-  turnOn,
-} from "../turn-client.js";
+import { stoppedAt } from "../stopped.js";
+import { appendTo, creation, patience, rowOf, said, turnOn } from "../turn-client.js";
 import type { World } from "../world.js";
-
-/** Stops the process that uses the adapter at its n-th write. Resolves when it has stopped or ended. */
-async function stoppedAt(
-  adapter: PersistenceAdapter,
-  write: number,
-  fate: Fate,
-  work: (client: TurnClient) => Promise<unknown>,
-): Promise<boolean> {
-  let count = 0;
-  let stop: (isStopped: boolean) => void = () => {};
-  const stopped = new Promise<boolean>((resolve) => (stop = resolve));
-  const client = createTurnClient(
-    withFaults(adapter, ({ isWrite }) => {
-      if (!isWrite || ++count !== write) return count > write ? "stopped before" : "done";
-      // The write itself has yet to be done.
-      setTimeout(() => stop(true), fate === "stopped after" ? 20 : 0);
-      return fate;
-    }),
-  );
-  void work(client).then(
-    () => client.store.flush().then(() => stop(false)),
-    () => stop(false),
-  );
-  return await stopped;
-}
 
 async function assertGone(world: World, id: string, lives: readonly string[]): Promise<void> {
   for (const adapter of [world.adapter, world.other]) {

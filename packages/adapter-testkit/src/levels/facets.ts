@@ -1,13 +1,6 @@
 import assert from "node:assert/strict";
-import {
-  type Expiry,
-  type Records,
-  type Search,
-  type StoredRecord,
-  compareBytes,
-  systemEnvironment,
-} from "@waymark/core/adapter";
-import { hostileTexts, makeEntry, makeJson, makeRow, numbers } from "../generate.js";
+import { type Expiry, type Search, sessionScope, systemEnvironment } from "@waymark/core/adapter";
+import { makeEntry, makeRow, numbers } from "../generate.js";
 import type { Case, Level } from "../level.js";
 import { assertSame } from "../same.js";
 import type { World } from "../world.js";
@@ -15,118 +8,8 @@ import type { World } from "../world.js";
 const { newId } = systemEnvironment;
 
 const missing = (facet: string): never => assert.fail(`the adapter has no \`${facet}\``);
-const recordsOf = ({ records }: { readonly records?: Records | undefined }): Records =>
-  records ?? missing("records");
 const searchOf = ({ adapter }: World): Search => adapter.search ?? missing("search");
 const expiryOf = ({ adapter }: World): Expiry => adapter.expiry ?? missing("expiry");
-
-function makeRecord(scope: string, key: string, fields: Partial<StoredRecord> = {}): StoredRecord {
-  return { scope, key, value: { key }, revision: newId(), stamp: "1", ...fields };
-}
-
-async function keysOf(records: Records, scope: string, limit: number): Promise<string[]> {
-  const keys: string[] = [];
-  for (;;) {
-    const after = keys.at(-1);
-    const page = await records.list(scope, { limit, ...(after === undefined ? {} : { after }) });
-    assert.ok(page.length <= limit, `a page of ${limit} has ${page.length} records`);
-    if (page.length === 0) return keys;
-    keys.push(...page.map(({ key }) => key));
-  }
-}
-
-const recordCases: readonly Case[] = [
-  {
-    promise: "P4",
-    name: "records: a put and a delete are done from the revision that was seen, once",
-    todo: "`put` and `delete` compare the revision in the write itself; null stands for no record.",
-    async run(world) {
-      const [records, other] = [recordsOf(world.adapter), recordsOf(world.other)];
-      const scope = world.newId();
-      const first = makeRecord(scope, "k", { value: makeJson(world.random) });
-      assert.equal(await records.get(scope, "k"), null, "a record that is not there");
-      assert.equal(await records.put(first, "never"), false, "a put that saw a record where there is none");
-      assert.equal(await records.put(first, null), true, "a put of a new record");
-      assertSame(await other.get(scope, "k"), first, "the record");
-      assert.equal(
-        await records.put(makeRecord(scope, "k"), null),
-        false,
-        "a put over a record that was not seen",
-      );
-      const second = makeRecord(scope, "k", { value: [null, { deep: {} }] });
-      assert.equal(await other.put(second, first.revision), true, "a put from the revision that is there");
-      assert.equal(
-        await records.put(makeRecord(scope, "k"), first.revision),
-        false,
-        "a put from a stale revision",
-      );
-      assert.equal(await records.delete(scope, "k", first.revision), false, "a delete from a stale revision");
-      assertSame(await records.get(scope, "k"), second, "the record");
-      assert.equal(
-        await records.delete(scope, "k", second.revision),
-        true,
-        "a delete from the revision that is there",
-      );
-      assert.equal(await records.delete(scope, "k", second.revision), false, "a delete, repeated");
-      assert.equal(await other.get(scope, "k"), null, "a record that was deleted");
-      const rivals = numbers(1, 8).map((n) => makeRecord(scope, "race", { value: n }));
-      const won = await Promise.all(
-        rivals.map((record, n) => (n % 2 === 0 ? records : other).put(record, null)),
-      );
-      assert.equal(won.filter(Boolean).length, 1, "how many of 8 puts at once were done");
-      assertSame(await records.get(scope, "race"), rivals[won.indexOf(true)], "the record of the winner");
-    },
-  },
-  {
-    promise: "P3",
-    name: "records: keys and scopes are in the order of their bytes, page by page",
-    todo: "Order keys by their UTF-8 bytes, and begin a page after `after`, exclusive.",
-    async run(world) {
-      const records = recordsOf(world.adapter);
-      const scope = world.newId();
-      const keys = [...new Set(hostileTexts)].filter((key) => key !== "");
-      for (const key of world.random.shuffle(keys)) await records.put(makeRecord(scope, key), null);
-      await records.put(makeRecord(`${scope}x`, "other"), null);
-      for (const limit of [1, 7, 100]) {
-        assertSame(
-          await keysOf(recordsOf(world.other), scope, limit),
-          keys.toSorted(compareBytes),
-          `keys in pages of ${limit}`,
-        );
-      }
-      const scopes = await records.scopes({ after: scope, limit: 1 });
-      assertSame(scopes, [`${scope}x`], "the scope after one");
-      assert.equal(await records.deleteScope(scope), keys.length, "how many records of a scope were deleted");
-      assert.equal(await records.deleteScope(scope), 0, "how many, repeated");
-      assertSame(await keysOf(records, `${scope}x`, 9), ["other"], "the records of another scope");
-    },
-  },
-  {
-    promise: "P5",
-    name: "records: an unconditional write wins by its stamp, whatever the order of arrival",
-    todo: "`apply` leaves a record with a higher or equal stamp as it is; a null value deletes.",
-    async run(world) {
-      const records = recordsOf(world.adapter);
-      const scope = world.newId();
-      const write = (stamp: string, value: StoredRecord["value"]) =>
-        records.apply([{ scope, key: "k", value, stamp, revision: newId() }]);
-      await write("2", "two");
-      await write("1", "one");
-      await write("2", "two again");
-      assert.equal((await records.get(scope, "k"))?.value, "two", "the value of the highest stamp");
-      await write("1", null);
-      assert.equal(
-        (await records.get(scope, "k"))?.value,
-        "two",
-        "the value after a delete with a lower stamp",
-      );
-      await write("a", "letters come after digits");
-      assert.equal((await records.get(scope, "k"))?.stamp, "a", "stamps are compared as bytes");
-      await write("b", null);
-      assert.equal(await records.get(scope, "k"), null, "a record that was deleted by a null value");
-    },
-  },
-];
 
 async function say(
   world: World,
@@ -199,6 +82,8 @@ const expiryCases: readonly Case[] = [
       for (const row of rows) {
         await adapter.sessionRepository.create(row);
         await adapter.messageRepository.insert([makeEntry(row.id, row.life, 1)]);
+        const scope = sessionScope(row.id, row.life);
+        await adapter.records?.apply([{ scope, key: "k", value: 1, stamp: "1", revision: newId() }]);
       }
       const left = async () => (await adapter.sessionRepository.find({}, { limit: 100 })).items.length;
       assert.equal(await expiry.sweep({ now: 500, limit: 3 }), 3, "how many of 7 a sweep of up to 3 removed");
@@ -214,6 +99,8 @@ const expiryCases: readonly Case[] = [
           isOver ? 0 : 1,
           `messages of ${row.id}`,
         );
+        const record = await adapter.records?.get(sessionScope(row.id, row.life), "k");
+        if (adapter.records !== undefined) assert.equal(record !== null, !isOver, `a record of ${row.id}`);
       }
     },
   },
@@ -222,9 +109,5 @@ const expiryCases: readonly Case[] = [
 export const facets: Level = {
   name: "facets",
   runs: "once",
-  cases: ({ expects }) => [
-    ...(expects.records ? recordCases : []),
-    ...(expects.search ? searchCases : []),
-    ...(expects.expiry ? expiryCases : []),
-  ],
+  cases: ({ expects }) => [...(expects.search ? searchCases : []), ...(expects.expiry ? expiryCases : [])],
 };

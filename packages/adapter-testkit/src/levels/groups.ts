@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Commit, type Turns, historyLog } from "@waymark/core/adapter";
+import { type Commit, type Turns, historyLog, sessionScope } from "@waymark/core/adapter";
 import { makeEntry, makeRow, nextRow, numbers } from "../generate.js";
 import type { Case, Level } from "../level.js";
 import { assertSame } from "../same.js";
@@ -202,7 +202,8 @@ const cases: readonly Case[] = [
       const ids = numbers(1, 12).map(() => world.newId());
       for (const id of ids) {
         const history = [{ ...said("route"), sequence: 1 }];
-        await world.client().create(id, { messages: [said("one"), said("two")], history });
+        const records = world.adapter.records === undefined ? [] : [{ key: "k", value: id }];
+        await world.client().create(id, { messages: [said("one"), said("two")], history, records });
       }
       const rows = await Promise.all(ids.map((id) => rowOf(world.adapter, id)));
       const moved = ids[5] ?? "";
@@ -227,6 +228,8 @@ const cases: readonly Case[] = [
         );
         const counts = (await Promise.all(logs)).map((entries) => entries.length);
         const whole = id === moved ? [3, 1] : [2, 1];
+        const record = await world.other.records?.get(sessionScope(id, life), "k");
+        assert.equal(record?.value, isGone ? undefined : world.adapter.records && id, `the record of ${id}`);
         assertSame(
           counts,
           isGone ? [0, 0] : whole,

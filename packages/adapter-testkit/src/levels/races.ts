@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
+import { PersistenceManager } from "@waymark/core";
 import { type Call, explain } from "../explain.js";
 import { type Fate, withFaults } from "../faults.js";
 import { numbers } from "../generate.js";
 import type { Harness } from "../harness.js";
 import type { Case, Level } from "../level.js";
-import { type Worker, startWorker } from "../process/spawn.js";
+import { countUp } from "../process/count.js";
+import { runInProcesses, startWorker } from "../process/spawn.js";
+import type { CountPlan, Task } from "../process/task.js";
+import { assertSame } from "../same.js";
 import { createTurnClient } from "../turn-client.js";
 import type { World } from "../world.js";
 import { type WriterPlan, byOf, runWriter } from "../writer.js";
@@ -53,21 +57,54 @@ async function race(world: World, plans: readonly WriterPlan[]): Promise<Call[]>
     );
     return calls.flat();
   }
-  const workers: Worker[] = [];
-  try {
-    for (const two of numbers(1, plans.length / 2)) {
-      void two;
-      const start = () => startWorker(world.harness, world.address, world.path);
-      workers.push(...(await Promise.all([start(), start()])));
-    }
-    plans.forEach((plan, index) => workers[index]?.send({ kind: "write", plan }));
-    const replies = await Promise.all(workers.map((worker) => worker.next()));
-    return replies.flatMap((reply) =>
-      reply.kind === "written" ? reply.calls : assert.fail(`a writer said ${reply.kind}`),
-    );
-  } finally {
-    await Promise.all(workers.map((worker) => worker.kill()));
-  }
+  const tasks = plans.map((plan): Task => ({ kind: "write", plan }));
+  const replies = await runInProcesses(world, tasks);
+  return replies.flatMap((reply) =>
+    reply.kind === "written" ? reply.calls : assert.fail(`a writer said ${reply.kind}`),
+  );
+}
+
+function countOn(
+  where: string,
+  makeOwner: (world: World) => Promise<CountPlan["of"]>,
+  harness: Harness,
+): Case {
+  const isShared = harness.expects.durability === "commit";
+  const who = isShared ? "8 processes" : "8 writers of one process";
+  return {
+    promise: "P4",
+    name: `${who} that count in one record ${where}: each number is stored once, by who was told so`,
+    todo: "`put` (for a session's record, the turn) compares the revision in the write itself, and says who won.",
+    timeoutMs: 120_000,
+    async run(world) {
+      const plan: CountPlan = {
+        of: await makeOwner(world),
+        key: "count",
+        times: 10 * Math.min(world.scale, 5),
+      };
+      const counted = isShared
+        ? await runInProcesses(
+            world,
+            numbers(1, 8).map((): Task => ({ kind: "count", plan })),
+          )
+        : await Promise.all(
+            numbers(1, 8).map(async () => {
+              const stored = await countUp(await world.connect(), plan);
+              return { kind: "counted", numbers: stored } as const;
+            }),
+          );
+      const told = counted.flatMap((reply) =>
+        reply.kind === "counted" ? reply.numbers : assert.fail(`a worker said ${reply.kind}`),
+      );
+      assertSame(
+        told.toSorted((a, b) => a - b),
+        numbers(1, 8 * plan.times),
+        "the numbers that 8 writers were told to have stored",
+      );
+      const records = new PersistenceManager({ adapter: world.other }).records(plan.of ?? "application");
+      assert.equal((await records.get(plan.key))?.value, 8 * plan.times, "the number in the end");
+    },
+  };
 }
 
 function raceOn(where: string, sessionCount: number, turns: number, harness: Harness): Case {
@@ -165,6 +202,11 @@ const foundAtOnce: Case = {
   },
 };
 
+async function makeCounted(world: World): Promise<CountPlan["of"]> {
+  const [sessionId = ""] = (await makeSessions(world, 1)).keys();
+  return { sessionId };
+}
+
 export const races: Level = {
   name: "races",
   runs: "each path",
@@ -173,5 +215,11 @@ export const races: Level = {
     ...(harness.expects.durability === "commit" ? [foundAtOnce] : []),
     raceOn("one session", 1, 12, harness),
     raceOn("64 sessions", 64, 40, harness),
+    ...(harness.expects.records
+      ? [
+          countOn("of a user", async (world) => ({ userId: world.newId() }), harness),
+          countOn("of a session", makeCounted, harness),
+        ]
+      : []),
   ],
 };

@@ -1,4 +1,4 @@
-import { type PersistenceAdapter, historyLog } from "@waymark/core/adapter";
+import { type NewRecord, type PersistenceAdapter, historyLog, sessionScope } from "@waymark/core/adapter";
 import { numbers } from "../generate.js";
 import { differenceOf } from "../same.js";
 import { createTurnClient, creation, patience, said, turnOn } from "../turn-client.js";
@@ -23,6 +23,7 @@ export async function saveUntilKilled(
         state: { n, filler },
         messages: [said(`${n}a`, { body: filler }), said(`${n}b`)],
         history: [{ ...said(`${n}h`, { role: "route" }), sequence: n }],
+        ...(adapter.records === undefined ? {} : { records: recordsOf(n, filler) }),
       };
       const { status } = await client.commit(
         loaded === null ? creation(session, turn) : turnOn(session, loaded.row.version, turn),
@@ -35,6 +36,33 @@ export async function saveUntilKilled(
       acknowledge(session, n);
     }
   }
+}
+
+/** A record of every turn, one that is removed by the next, and one that only the last ten have. */
+function recordsOf(n: number, filler: string): NewRecord[] {
+  const [odd, even] = n % 2 === 0 ? [null, n] : [n, null];
+  return [
+    { key: "n", value: n },
+    { key: "odd", value: odd },
+    { key: "even", value: even },
+    { key: `turn ${n % 10}`, value: { n, filler } },
+  ];
+}
+
+async function problemOfRecords(
+  { records }: PersistenceAdapter,
+  scope: string,
+  turns: number,
+): Promise<string | null> {
+  if (records === undefined || turns === 0) return null;
+  const found = await records.list(scope, { limit: 100 });
+  const seen = found.map(({ key, value }) => {
+    const inside: unknown = typeof value === "object" && value !== null ? Reflect.get(value, "n") : value;
+    return [key, inside];
+  });
+  const last = numbers(Math.max(1, turns - 9), turns).map((n) => [`turn ${n % 10}`, n]);
+  const expected = [["n", turns], [turns % 2 === 0 ? "even" : "odd", turns], ...last];
+  return differenceOf(Object.fromEntries(seen), Object.fromEntries(expected), "records");
 }
 
 /** Looks at sessions with nothing in memory: is each turn there as a whole? */
@@ -70,6 +98,7 @@ async function judge(adapter: PersistenceAdapter, session: string): Promise<Judg
       history,
       numbers(1, turns).map((turn) => `${turn}h`),
       "history",
-    );
+    ) ??
+    (await problemOfRecords(adapter, sessionScope(session, row.life), turns));
   return { session, turns, problem };
 }

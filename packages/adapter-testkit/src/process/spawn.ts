@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { Json } from "@waymark/core/adapter";
 import type { Harness } from "../harness.js";
 import type { Path } from "../level.js";
+import type { World } from "../world.js";
 import type { Reply, Task } from "./task.js";
 
 /** A process that works on the same store. */
@@ -37,6 +38,25 @@ export async function startWorker(
   const first = await worker.next();
   if (first.kind !== "ready") throw new Error(`a worker began with ${first.kind}`);
   return worker;
+}
+
+/** Gives each of some workers its task, and waits for what each says. */
+export async function runInProcesses(
+  { harness, address, path }: Pick<World, "harness" | "address" | "path">,
+  tasks: readonly Task[],
+): Promise<Reply[]> {
+  const workers: Worker[] = [];
+  try {
+    // Two at a time: so many are started fastest.
+    while (workers.length < tasks.length) {
+      const start = () => startWorker(harness, address, path);
+      workers.push(...(await Promise.all([start(), start()])));
+    }
+    tasks.forEach((task, index) => workers[index]?.send(task));
+    return await Promise.all(workers.slice(0, tasks.length).map((worker) => worker.next()));
+  } finally {
+    await Promise.all(workers.map((worker) => worker.kill()));
+  }
 }
 
 function listen(child: ChildProcess): Worker {

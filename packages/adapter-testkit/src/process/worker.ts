@@ -3,6 +3,7 @@ import type { PersistenceAdapter } from "@waymark/core/adapter";
 import { createTurnClient } from "../turn-client.js";
 import { withoutTurns } from "../watch.js";
 import { runWriter } from "../writer.js";
+import { countUp } from "./count.js";
 import { judgeSessions, saveUntilKilled } from "./kill-worker.js";
 import type { Reply, Task, WorkerInput } from "./task.js";
 
@@ -26,15 +27,17 @@ async function connect({ entry, address, path }: WorkerInput): Promise<Persisten
 
 /** An adapter's own methods need it as `this`, which a spread copy would not be. */
 function shown(adapter: PersistenceAdapter): PersistenceAdapter {
-  const { name, durability, limits, sessionRepository, messageRepository } = adapter;
+  const { name, durability, limits, sessionRepository, messageRepository, records } = adapter;
   const flush = async () => adapter.flush?.();
   const disconnect = async () => adapter.disconnect?.();
-  return { name, durability, limits, sessionRepository, messageRepository, flush, disconnect };
+  return { name, durability, limits, sessionRepository, messageRepository, records, flush, disconnect };
 }
 
 async function run(adapter: PersistenceAdapter, task: Task): Promise<void> {
   if (task.kind === "write") {
     await send({ kind: "written", calls: await runWriter(createTurnClient(adapter), task.plan) });
+  } else if (task.kind === "count") {
+    await send({ kind: "counted", numbers: await countUp(adapter, task.plan) });
   } else {
     await send({ kind: "judged", seen: await judgeSessions(adapter, task.sessions) });
     if (task.kind === "save")

@@ -1,13 +1,17 @@
+import type { MemoryAdapter } from "@waymark/adapter-memory";
 import {
+  type Commit,
   type Entry,
   type Json,
   type Outcome,
+  type RecordWrite,
   type SessionRow,
   compareBytes,
   compareFound,
   decodeCursor,
   encodeCursor,
   matches,
+  sessionScope,
 } from "@waymark/core/adapter";
 import { memory } from "../support/stores.js";
 import { type Changes, type Mutant, type Rules, change, force, tick, turnsBy } from "./tools.js";
@@ -689,17 +693,92 @@ const contract: readonly Mutant[] = [
       };
     },
   }),
+  mutant("search in the sessions of everybody", /nobody else's/, {
+    adapter: ({ search }) => ({
+      search: search && {
+        query: ({ userId, ...query }) => search.query(userId === undefined ? query : query),
+      },
+    }),
+  }),
+];
+
+const compareUnits = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+
+/** Turns whose records a rule handles otherwise: the right facet is given none, and the records follow by themselves. */
+function recordsBeside(
+  name: string,
+  caughtBy: RegExp,
+  work: (right: MemoryAdapter, commit: Commit, commitOnly: () => Promise<Outcome>) => Promise<Outcome>,
+): Mutant {
+  return mutant(name, caughtBy, {
+    turns: (facet, right) => ({
+      commit: (commits) =>
+        Promise.all(
+          commits.map((commit) =>
+            work(right, commit, async () => {
+              const [outcome] = await facet.commit([{ ...commit, records: [] }]);
+              return outcome ?? { status: "busy" };
+            }),
+          ),
+        ),
+    }),
+  });
+}
+
+/** What the facet writes of the records of a commit that was applied. */
+function writesOf({ id, records = [], revision }: Commit, outcome: Outcome): RecordWrite[] {
+  if (outcome.status !== "committed") return [];
+  const scope = sessionScope(id, outcome.life);
+  const stamp = String(outcome.operations).padStart(16, "0");
+  return records.map(({ key, value }) => ({ scope, key, value, stamp, revision }));
+}
+
+/** Rules about records, most of which only many writers or a late delivery show. */
+const ofRecords: readonly Mutant[] = [
   mutant("records without the seen revision", /records: a put/, {
     records: (right) => ({
       put: async (record) => right.put(record, (await right.get(record.scope, record.key))?.revision ?? null),
     }),
   }),
+  mutant("a put that reads, then writes", /records: a put/, {
+    records: (right) => ({
+      put: async (record, seen) => {
+        const there = await right.get(record.scope, record.key);
+        if ((there?.revision ?? null) !== seen) return false;
+        await tick();
+        const now = await right.get(record.scope, record.key);
+        return right.put(record, now?.revision ?? null);
+      },
+    }),
+  }),
+  mutant("a put that reads, then writes, among those who count", /count in one record of a user/, {
+    records: (right) => ({
+      put: async (record, seen) => {
+        const there = await right.get(record.scope, record.key);
+        if ((there?.revision ?? null) !== seen) return false;
+        await tick();
+        const now = await right.get(record.scope, record.key);
+        return right.put(record, now?.revision ?? null);
+      },
+    }),
+  }),
   mutant("records in the order of a language", /records: keys/, {
     records: (right) => ({
       list: async (scope, { after, limit }) => {
-        const all = await right.list(scope, { limit: 100 });
+        const all = await right.list(scope, { limit: 1000 });
         const sorted = all.toSorted((a, b) => a.key.localeCompare(b.key));
         return sorted.slice(sorted.findIndex(({ key }) => key === after) + 1).slice(0, limit);
+      },
+    }),
+  }),
+  mutant("scopes in the order of UTF-16", /records: keys/, {
+    records: (right) => ({
+      scopes: async ({ after = "", limit }) => {
+        const all = await right.scopes({ limit: 1000 });
+        return all
+          .filter((scope) => compareUnits(scope, after) > 0)
+          .toSorted(compareUnits)
+          .slice(0, limit);
       },
     }),
   }),
@@ -714,13 +793,109 @@ const contract: readonly Mutant[] = [
       },
     }),
   }),
-  mutant("search in the sessions of everybody", /nobody else's/, {
-    adapter: ({ search }) => ({
-      search: search && {
-        query: ({ userId, ...query }) => search.query(userId === undefined ? query : query),
+  mutant("stamps are compared as numbers", /records: an unconditional/, {
+    records: (right) => ({
+      apply: (records) =>
+        right.apply(records.map((record) => ({ ...record, stamp: record.stamp.padStart(9, "0") }))),
+    }),
+  }),
+  mutant("a null that forgets its stamp", /records: what a null value removed/, {
+    records: (right) => ({
+      apply: async (records) => {
+        for (const record of records) {
+          const there = await right.get(record.scope, record.key);
+          const isNewer = there === null || compareBytes(there.stamp, record.stamp) < 0;
+          if (record.value !== null) await right.apply([record]);
+          else if (isNewer) await right.delete(record.scope, record.key, there?.revision ?? "");
+        }
       },
     }),
   }),
+  mutant("a deleteScope that stops at a hundred", /scopes that look alike/, {
+    records: (right) => ({
+      deleteScope: async (scope) => {
+        const some = await right.list(scope, { limit: 100 });
+        if (some.length < 100) return right.deleteScope(scope);
+        for (const { key, revision } of some) await right.delete(scope, key, revision);
+        return some.length;
+      },
+    }),
+  }),
+  mutant("a deleteScope by its beginning", /scopes that look alike/, {
+    records: (right) => ({
+      deleteScope: async (scope) => {
+        const alike = (await right.scopes({ limit: 1000 })).filter((one) => one.startsWith(scope));
+        for (const one of alike) if (one !== scope) await right.deleteScope(one);
+        return right.deleteScope(scope);
+      },
+    }),
+  }),
+  mutant("a deleteScope that misses sessions", /records end with their session/, {
+    records: (right) => ({
+      deleteScope: async (scope) => (scope.startsWith("session/") ? 0 : right.deleteScope(scope)),
+    }),
+  }),
+  mutant("a deleteScope that misses users", /who is erased loses their records/, {
+    records: (right) => ({
+      deleteScope: async (scope) => (scope.startsWith("user/") ? 0 : right.deleteScope(scope)),
+    }),
+  }),
+  mutant("keys of records are not checked", /what is no key is refused/, {
+    records: (right) => ({ get: (scope, key) => right.get(scope, key).catch(() => null) }),
+  }),
+  recordsBeside("turns without their records", /records of a turn are there/, (_, __, commitOnly) =>
+    commitOnly(),
+  ),
+  recordsBeside(
+    "the records of a turn that is refused",
+    /refused stores no record/,
+    async ({ sessionRepository, records }, commit, commitOnly) => {
+      const row = await sessionRepository.findById(commit.id);
+      const outcome = await commitOnly();
+      const told: Outcome =
+        row === null
+          ? outcome
+          : {
+              ...{ status: "committed", life: row.life, operations: 99, version: row.version },
+              ...{ first: 1, last: 0, at: 0 },
+            };
+      await records?.apply(writesOf(commit, told));
+      return outcome;
+    },
+  ),
+  recordsBeside(
+    "the records after the turn",
+    /sees a turn and its records/,
+    async ({ records }, commit, commitOnly) => {
+      const outcome = await commitOnly();
+      await tick();
+      await records?.apply(writesOf(commit, outcome));
+      return outcome;
+    },
+  ),
+  recordsBeside(
+    "turns whose null forgets its stamp",
+    /delivered late/,
+    async ({ records }, commit, commitOnly) => {
+      const outcome = await commitOnly();
+      for (const write of writesOf(commit, outcome)) {
+        const there = await records?.get(write.scope, write.key);
+        if (write.value !== null) await records?.apply([write]);
+        else await records?.delete(write.scope, write.key, there?.revision ?? "");
+      }
+      return outcome;
+    },
+  ),
+  recordsBeside(
+    "turns with stamps of their own",
+    /records of a turn are there/,
+    async ({ records }, commit, commitOnly) => {
+      const outcome = await commitOnly();
+      const writes = writesOf(commit, outcome).map((write) => ({ ...write, stamp: `~${write.stamp}` }));
+      await records?.apply(writes);
+      return outcome;
+    },
+  ),
 ];
 
 /** Each adapter can be disconnected, and then answers instead of failing. */
@@ -789,4 +964,10 @@ function sharedClient(title: string): ReturnType<typeof memory> {
   };
 }
 
-export const mutants: readonly Mutant[] = [...seenElsewhere, ...retention, ...variants, ...contract];
+export const mutants: readonly Mutant[] = [
+  ...seenElsewhere,
+  ...retention,
+  ...variants,
+  ...contract,
+  ...ofRecords,
+];

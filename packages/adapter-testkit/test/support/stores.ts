@@ -49,6 +49,6 @@ export const files: Harness = {
       remove: () => rm(directory, { recursive: true, force: true }),
     };
   },
-  expects: { durability: "commit", turns: true, records: false, search: false, expiry: false },
+  expects: { durability: "commit", turns: true, records: true, search: false, expiry: false },
   processEntry: new URL("../children/files.mjs", import.meta.url),
 };

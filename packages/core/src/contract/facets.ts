@@ -2,31 +2,47 @@ import type { Json } from "./json.js";
 import type { Page } from "./row.js";
 
 /** A stored record. */
-export interface StoredRecord {
+export type StoredRecord = {
+  /** Whose it is, as `applicationScope`, `userScope` and `sessionScope` name it: 1 to 256 bytes, compared byte by byte. */
   readonly scope: string;
+  /** 1 to 256 bytes of UTF-8, compared byte by byte. */
   readonly key: string;
+  /** Never null, which stands for no record. */
   readonly value: Json;
   /** Made new at every write of the record: what `put` and `delete` compare. */
   readonly revision: string;
-  /** Orders unconditional writes: the higher stamp, compared as bytes, wins. */
+  /** Orders the writes of `apply` and of turns: the higher stamp, compared as bytes, wins. */
   readonly stamp: string;
-}
+};
 
-/** Facet: an ordered, versioned key-value store beside the sessions. Keys are ordered by their UTF-8 bytes. */
+/** A write of a record that depends on nothing but its stamp. A null value removes the record. */
+export type RecordWrite = StoredRecord;
+
+/**
+ * Facet: an ordered, versioned key-value store beside the sessions. Keys and scopes are ordered by their UTF-8 bytes. Each
+ * method is atomic for one record, durable as the adapter declares, and reads see every acknowledged write.
+ *
+ * Of one scope, core writes either by `put` and `delete` (of a user, of the application) or by `apply` and with turns (of a
+ * session), and never by both.
+ */
 export interface Records {
   get(scope: string, key: string): Promise<StoredRecord | null>;
-  /** Records of a scope with keys greater than `after`, ascending. `limit` is 1 to 100. */
+  /** Records of a scope with keys greater than `after`, ascending, from one snapshot. `limit` is 1 to 1,000. */
   list(scope: string, page: { after?: string; limit: number }): Promise<readonly StoredRecord[]>;
-  /** Stores if the present revision is `seen` (null: if there is none). False: it is not. */
+  /** Stores if the present revision is `seen` (null: if there is none). False: it is not, and nothing was written. */
   put(record: StoredRecord, seen: string | null): Promise<boolean>;
-  /** Stores each record unless the present one has a higher or equal stamp. A null value deletes. */
-  apply(
-    records: readonly { scope: string; key: string; value: Json; stamp: string; revision: string }[],
-  ): Promise<void>;
+  /**
+   * Stores each record unless what is there has a higher or equal stamp. A null value removes the record and keeps its key
+   * with the stamp, so that a write which arrives late does not bring it back: what remains is no record for `get`, `list`,
+   * `put`, `delete`, `scopes` and the number that `deleteScope` gives. A later write of the key takes its place, and
+   * `deleteScope` removes it. After a throw some may be stored: the caller repeats.
+   */
+  apply(records: readonly RecordWrite[]): Promise<void>;
+  /** Removes the record if its revision is `seen`, and leaves nothing of it. False: it moved or is gone. */
   delete(scope: string, key: string, seen: string): Promise<boolean>;
-  /** Removes all records of a scope; resolves to how many. */
+  /** Removes all of a scope; resolves to how many records there were. Repeated: 0. */
   deleteScope(scope: string): Promise<number>;
-  /** Scopes that hold records, ascending. */
+  /** Scopes that hold records, greater than `after`, ascending. `limit` is 1 to 1,000. */
   scopes(page: { after?: string; limit: number }): Promise<readonly string[]>;
 }
 

@@ -1,6 +1,7 @@
 import { ValidationError } from "../errors.js";
 
-const maximumBytes = 128;
+const longestId = 128;
+const longestKey = 256;
 const illFormed = /[\0\p{Surrogate}]/u;
 
 /**
@@ -9,17 +10,31 @@ const illFormed = /[\0\p{Surrogate}]/u;
  * @throws `INVALID_ID` unless it is a string of 1 to 128 bytes of UTF-8 without U+0000 and lone surrogates.
  */
 export function checkId(value: unknown, operation: string, what = "session id"): asserts value is string {
-  const problem = idProblem(value);
+  const problem = idProblem(value, longestId);
   if (problem === null) return;
   throw new ValidationError("INVALID_ID", `${operation}: the ${what} ${problem}`, { operation });
 }
 
-function idProblem(value: unknown): string | null {
+/**
+ * Checks the key or the scope of a record on every path, for the same reasons.
+ * @throws `INVALID_ID` unless it is a string of 1 to 256 bytes of UTF-8 without U+0000 and lone surrogates.
+ */
+export function checkRecordKey(
+  value: unknown,
+  operation: string,
+  what = "key of the record",
+): asserts value is string {
+  const problem = idProblem(value, longestKey);
+  if (problem === null) return;
+  throw new ValidationError("INVALID_ID", `${operation}: the ${what} ${problem}`, { operation });
+}
+
+function idProblem(value: unknown, longest: number): string | null {
   if (typeof value !== "string") return `must be a string, not ${value === null ? "null" : typeof value}`;
   if (value.length === 0) return "is empty";
   if (illFormed.test(value)) return "has a U+0000 or a lone surrogate, which stores cannot tell apart";
-  if (value.length > maximumBytes || utf8Length(value) > maximumBytes)
-    return `is longer than ${maximumBytes} bytes of UTF-8`;
+  if (value.length > longest || utf8Length(value) > longest)
+    return `is longer than ${longest} bytes of UTF-8`;
   return null;
 }
 

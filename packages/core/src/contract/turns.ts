@@ -10,14 +10,20 @@ export type NewEntry = {
   readonly body: Json;
 };
 
+/** A record to be stored with a turn; a null value removes it. */
+export type NewRecord = { readonly key: string; readonly value: Json };
+
 /** What a commit expects of the row. */
 export type Expectation =
   /** No row has the id. The row begins with this life. */
   | { readonly kind: "create"; readonly life: string; readonly createdAt: number }
   /** The row has this version and, where given, this last sequence. */
   | { readonly kind: "version"; readonly version: string; readonly last?: number }
-  /** The row exists, at whatever version; for writes that do not depend on the state. */
-  | { readonly kind: "append" };
+  /**
+   * The row exists, at whatever version; for writes that do not depend on the state. Where `operations` is given, the row
+   * has had exactly so many: nothing at all was committed since.
+   */
+  | { readonly kind: "append"; readonly operations?: number };
 
 /** Fields of the row that a commit sets. Absent: left as it is. Null: cleared. */
 export type RowChanges = {
@@ -55,6 +61,11 @@ export interface Commit {
   readonly messages: readonly NewEntry[];
   /** Route history that leaves the row; numbered by core, under the guard of the version. */
   readonly history: readonly (NewEntry & { readonly sequence: number })[];
+  /**
+   * Records of this session, stored with the turn; null removes. Each key at most once. The commit's own conditions guard
+   * them: `applyCommit` gives them their scope, revision and stamp. Only for adapters that have `records`.
+   */
+  readonly records?: readonly NewRecord[] | undefined;
 }
 
 /** What a commit did. `first..last` are the sequences of its messages; `last` is `first - 1` where it had none. */
@@ -98,7 +109,7 @@ export interface Turns {
    */
   readonly groups?: boolean;
   /**
-   * Applies each commit by the rules of `applyCommit`, atomically, and answers in the same order. A commit that cannot be
+   * Applies each commit by the rules of `applyCommit`, its row, entries and records atomically, and answers in the same order. A commit that cannot be
    * applied does not touch its neighbours. Core sends at most one commit a session in one call. Where an id comes twice all
    * the same, the store answers the second `busy` and writes nothing of it, or applies both as if they came from two callers.
    */

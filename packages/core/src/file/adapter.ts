@@ -1,6 +1,7 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import type { PersistenceAdapter } from "../contract/adapter.js";
+import type { Records } from "../contract/facets.js";
 import type { MessageRepository, SessionRepository } from "../contract/repositories.js";
 import type { Turns } from "../contract/turns.js";
 import { ValidationError } from "../errors.js";
@@ -8,7 +9,8 @@ import { append, forCreating, removeFile, withFileSync } from "./disk.js";
 import { findDamaged } from "./find.js";
 import { formatVersion } from "./frame.js";
 import { createMessages } from "./messages.js";
-import { uniqueName } from "./names.js";
+import { folderName, scopeFolderName, uniqueName } from "./names.js";
+import { createRecords } from "./records.js";
 import { createSessions } from "./sessions.js";
 import { type Store, createStore } from "./store.js";
 import { createTurns } from "./turns.js";
@@ -22,7 +24,8 @@ export interface FileAdapterOptions {
 
 /**
  * Keeps sessions as files: a folder for each (0700), with a log of JSON records (0600). A turn is one record appended and
- * made durable; what it costs does not grow with the conversation. Any number of processes of one machine may use the same
+ * made durable; what it costs does not grow with the conversation. A session's records are in its log, those of a user and of
+ * the application in a folder each. Any number of processes of one machine may use the same
  * folder at once. Not for network file systems.
  *
  * `find` looks at the end of every session's file, so its time grows with their number; a session that is damaged is left
@@ -38,27 +41,33 @@ export class FileAdapter implements PersistenceAdapter {
   readonly sessionRepository: SessionRepository;
   readonly messageRepository: MessageRepository;
   readonly turns: Turns;
+  readonly records: Records;
   /** The folder that is used, as an absolute path. */
   readonly directory: string;
   readonly #store: Store;
+  readonly #scopes: Store;
 
   /** @throws `INVALID_ARGUMENT` */
   constructor({ directory, lockTimeoutMs = 5_000 }: FileAdapterOptions = {}) {
     this.directory = resolve(directory ?? defaultDirectory());
-    this.#store = createStore({ directory: this.directory, lockTimeoutMs: checkTimeout(lockTimeoutMs) });
+    const options = { directory: this.directory, lockTimeoutMs: checkTimeout(lockTimeoutMs) };
+    this.#store = createStore({ ...options, nameOf: folderName });
+    this.#scopes = createStore({ ...options, nameOf: scopeFolderName });
     this.sessionRepository = createSessions(this.#store);
     this.messageRepository = createMessages(this.#store);
     this.turns = createTurns(this.#store);
+    this.records = createRecords(this.#store, this.#scopes);
   }
 
   /** Makes the folder. The first call of a repository does the same. @throws `STORAGE_FAILED` where it cannot be written. */
   async initialize(): Promise<void> {
     await this.#store.start({ operation: "initialize" });
+    await this.#scopes.start({ operation: "initialize" });
   }
 
   /** Waits for the writes that have begun. Later calls throw `CLOSED`, until `initialize`. */
   async disconnect(): Promise<void> {
-    await this.#store.close();
+    await Promise.all([this.#store.close(), this.#scopes.close()]);
   }
 
   async describe(): Promise<{ server: string; schemaVersion: number; writable: boolean }> {

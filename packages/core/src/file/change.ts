@@ -1,3 +1,4 @@
+import type { RecordWrite } from "../contract/facets.js";
 import type { Json } from "../contract/json.js";
 import type { Entry, SessionRow } from "../contract/row.js";
 import type { Operation } from "../turn/system.js";
@@ -49,6 +50,10 @@ export interface Change {
   readonly added?: Added;
   readonly entries?: readonly Entry[];
   readonly drop?: Drop;
+  /** Removes the records of a scope; of one key where that is given. Before `records`. */
+  readonly forget?: { readonly scope: string; readonly key?: string };
+  /** Each takes the place of what its key had. A null value keeps the stamp of a record that was removed. */
+  readonly records?: readonly RecordWrite[];
   /** The log is closed, and goes on in the file of this name. */
   readonly next?: string;
   /** Nothing is left of the session: its files are to be removed. */
@@ -57,7 +62,7 @@ export interface Change {
 
 /** As the JSON of a record. `rowAt`: where the record stands that has the row, for those without one. */
 export function encodeChange(change: Change, rowAt: number): string {
-  const { base, cell, added, entries, drop, next, gone } = change;
+  const { base, cell, added, entries, drop, forget, records, next, gone } = change;
   const parts: string[] = [];
   if (base !== undefined) parts.push(`"base":${JSON.stringify(base)}`);
   if (cell === undefined) parts.push(`"rowAt":${rowAt}`);
@@ -69,6 +74,8 @@ export function encodeChange(change: Change, rowAt: number): string {
   }
   if (entries !== undefined && entries.length > 0) parts.push(`"entries":${JSON.stringify(entries)}`);
   if (drop !== undefined) parts.push(`"drop":${JSON.stringify(drop)}`);
+  if (forget !== undefined) parts.push(`"forget":${JSON.stringify(forget)}`);
+  if (records !== undefined && records.length > 0) parts.push(`"records":${JSON.stringify(records)}`);
   if (next !== undefined) parts.push(`"next":${JSON.stringify(next)}`);
   if (gone !== undefined) parts.push(`"gone":true`);
   return `{${parts.join(",")}}`;
@@ -84,12 +91,14 @@ export function decodeChange(
 ): { readonly change: Change; readonly rowAt: number | null } | null {
   const value = parse(json);
   if (!isObject(value)) return null;
-  const { row, state, rowAt, added, base, entries, drop, next, gone } = value;
+  const { row, state, rowAt, added, base, entries, drop, forget, records, next, gone } = value;
   if (row !== undefined && row !== null && !(isRow(row) && isJson(state))) return null;
   if (added !== undefined && !isAdded(added)) return null;
   if (base !== undefined && !isListOf(base, isArchive)) return null;
   if (entries !== undefined && !isListOf(entries, isEntry)) return null;
   if (drop !== undefined && !isDrop(drop)) return null;
+  if (forget !== undefined && !isForget(forget)) return null;
+  if (records !== undefined && !isListOf(records, isRecord)) return null;
   if (next !== undefined && typeof next !== "string") return null;
   return {
     change: {
@@ -100,6 +109,8 @@ export function decodeChange(
       ...(added === undefined ? {} : { added }),
       ...(entries === undefined ? {} : { entries }),
       ...(drop === undefined ? {} : { drop }),
+      ...(forget === undefined ? {} : { forget }),
+      ...(records === undefined ? {} : { records }),
       ...(next === undefined ? {} : { next }),
       ...(gone === true ? { gone } : {}),
     },
@@ -161,6 +172,19 @@ function isJson(value: unknown): value is Json {
 
 export function isEntry(value: unknown): value is Entry {
   return isObject(value) && typeof value["log"] === "string" && typeof value["sequence"] === "number";
+}
+
+function isRecord(value: unknown): value is RecordWrite {
+  return (
+    isObject(value) &&
+    ["scope", "key", "revision", "stamp"].every((name) => typeof value[name] === "string") &&
+    value["value"] !== undefined
+  );
+}
+
+function isForget(value: unknown): value is NonNullable<Change["forget"]> {
+  if (!isObject(value) || typeof value["scope"] !== "string") return false;
+  return value["key"] === undefined || typeof value["key"] === "string";
 }
 
 function isAdded(value: unknown): value is Added {

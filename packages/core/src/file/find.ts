@@ -53,7 +53,7 @@ export async function findDamaged(store: Store): Promise<{ sessionId: string; er
   return found;
 }
 
-async function* sessionsIn({ directory }: Store): AsyncIterable<{ id: string; folder: string }> {
+export async function* sessionsIn({ directory }: Store): AsyncIterable<{ id: string; folder: string }> {
   let count = 0;
   for (const found of await readdir(directory, { withFileTypes: true })) {
     const { name } = found;

@@ -40,6 +40,15 @@ export interface Entries {
   readonly recent: Map<number, Place>;
 }
 
+/** A record, without its value: that is read from its place. */
+export interface KeptRecord {
+  readonly revision: string;
+  readonly stamp: string;
+  /** Only its stamp is left. */
+  readonly isRemoved: boolean;
+  readonly place: Place;
+}
+
 /** What a session's log says, as far as `size`. */
 export interface LogState {
   readonly folder: string;
@@ -57,6 +66,8 @@ export interface LogState {
   /** Where the record stands that has the row; -1 before there is one. */
   rowAt: number;
   readonly logs: Map<string, Entries>;
+  /** By scope and key; no scope is empty. */
+  readonly records: Map<string, Map<string, KeptRecord>>;
   /** Archives that this log gave up. */
   readonly dead: string[];
   /** It still has the text of removed messages, which has to leave the disk. */
@@ -76,6 +87,7 @@ export function emptyState(folder: string, name: string): LogState {
     cell: null,
     rowAt: -1,
     logs: new Map(),
+    records: new Map(),
     dead: [],
     holdsRemoved: false,
     next: null,
@@ -93,6 +105,13 @@ export function absorb(state: LogState, change: Change, { at, end }: Place): voi
   if (change.drop !== undefined) drop(state, change.drop);
   for (const { log, sequence } of change.entries ?? [])
     entriesOf(state, log).recent.set(sequence, { at, end });
+  if (change.forget !== undefined) forget(state, change.forget);
+  for (const { scope, key, value, revision, stamp } of change.records ?? []) {
+    const kept = { revision, stamp, isRemoved: value === null, place: { at, end } };
+    const inScope = state.records.get(scope);
+    if (inScope === undefined) state.records.set(scope, new Map([[key, kept]]));
+    else inScope.set(key, kept);
+  }
   if (change.next !== undefined) state.next = change.next;
   if (change.gone === true) state.gone = true;
   state.tip = end;
@@ -119,6 +138,18 @@ function drop(state: LogState, { log, to, left }: Drop): void {
   if (entries.archive !== null || entries.recent.size > 0) return;
   state.logs.delete(log);
   state.holdsRemoved = true;
+}
+
+function forget(state: LogState, { scope, key }: NonNullable<Change["forget"]>): void {
+  const inScope = state.records.get(scope);
+  if (inScope === undefined) return;
+  if (key === undefined) {
+    state.records.delete(scope);
+    state.holdsRemoved = true;
+    return;
+  }
+  inScope.delete(key);
+  if (inScope.size === 0) state.records.delete(scope);
 }
 
 /** The file name of a session's live log; null where it has none. */

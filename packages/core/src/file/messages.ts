@@ -93,7 +93,7 @@ function remove(state: LogState | null, log: string, to: number | null, doing: D
   if (old + young === 0) return { answer: 0 };
   const drop = { log, to, left: stored - old };
   const isAll = old + young === stored + recent.size;
-  const isLast = state.cell === null && state.logs.size === 1 && isAll;
+  const isLast = state.cell === null && state.logs.size === 1 && state.records.size === 0 && isAll;
   return {
     answer: old + young,
     change: isLast ? { drop, gone: true } : { drop },

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 
 const hex = "0123456789abcdef";
 const base32 = "abcdefghijklmnopqrstuvwxyz234567";
@@ -13,6 +13,22 @@ export function folderName(id: string): string {
   const bytes = Buffer.from(id, "utf8");
   const escaped = escape(bytes);
   return escaped.length <= longestEscaped ? `s-${escaped}` : `b-${toBase32(bytes)}`;
+}
+
+/**
+ * The name of the folder for the records of a scope that belongs to no session: `r-` and the scope, as for short ids; what
+ * would become too long is `h-` and its SHA-256. The records in it say the scope.
+ */
+export function scopeFolderName(scope: string): string {
+  const bytes = Buffer.from(scope, "utf8");
+  const escaped = escape(bytes);
+  if (escaped.length <= longestEscaped) return `r-${escaped}`;
+  return `h-${createHash("sha256").update(bytes).digest("hex")}`;
+}
+
+/** Whether a folder has records that belong to no session. */
+export function isScopeFolder(name: string): boolean {
+  return /^r-(?:[a-z0-9_-]|=[0-9a-f]{2})+$|^h-[0-9a-f]{64}$/.test(name);
 }
 
 /** The id of a folder. Null: this store never gives that name. */

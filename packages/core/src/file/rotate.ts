@@ -7,7 +7,7 @@ import { listFolder, removeFile, syncFolder, unlessMissing } from "./disk.js";
 import type { Doing } from "./failure.js";
 import type { Entries, LogState } from "./log.js";
 import { generationOf, newLogName } from "./names.js";
-import { readRecent } from "./recent.js";
+import { readAllRecords, readRecent } from "./recent.js";
 import { appendChange, writeLog } from "./write.js";
 
 const leastBytes = 524_288;
@@ -22,7 +22,7 @@ export function isLong(state: LogState): boolean {
 }
 
 /**
- * Moves the messages of a log to their archives and goes on in a new log that begins with the row. Cut short at any point,
+ * Moves the messages of a log to their archives and goes on in a new log that begins with the row and the records. Cut short at any point,
  * the old log or the new one is there whole; the rest is never looked at. Null: another writer was faster.
  */
 export async function rotate(state: LogState, doing: Doing): Promise<LogState | null> {
@@ -34,7 +34,11 @@ export async function rotate(state: LogState, doing: Doing): Promise<LogState | 
     const archive = await archived(state, log, entries, doing);
     if (archive !== null) base.push(archive);
   }
-  const prepared = await writeLog(folder, `${next}.prep`, `${next}.log`, { base, cell: state.cell });
+  const prepared = await writeLog(folder, `${next}.prep`, `${next}.log`, {
+    base,
+    cell: state.cell,
+    records: readAllRecords(state, doing),
+  });
   await syncFolder(folder);
   // Not made durable: the next log is before it is used, and the newest log that is found is the one that counts.
   const closed = appendChange(state, { next });

@@ -48,7 +48,8 @@ function rowIn(state: LogState | null): { readonly revision: string } | null {
   return state?.cell?.row ?? null;
 }
 
-/** Messages of some life may be left: their logs are removed by the message repository. */
+/** Messages and records of some life may be left: they are removed by themselves. */
 function withoutRow(state: LogState | null): Change {
-  return state === null || state.logs.size === 0 ? { cell: null, gone: true } : { cell: null };
+  const isLast = state === null || (state.logs.size === 0 && state.records.size === 0);
+  return isLast ? { cell: null, gone: true } : { cell: null };
 }

@@ -6,7 +6,6 @@ import { makeFolder, unlessMissing } from "./disk.js";
 import { type Doing, failure } from "./failure.js";
 import { takeLock } from "./lock.js";
 import { type LogState, findLog, readLog } from "./log.js";
-import { folderName } from "./names.js";
 import { isLong, openNext, rotate } from "./rotate.js";
 import {
   type Unsettled,
@@ -28,7 +27,7 @@ export interface Decision<T> {
   readonly rewrite?: boolean;
 }
 
-/** The sessions of a folder. */
+/** The sessions of a folder, or the scopes of records that belong to no session, each with a folder of its own. */
 export interface Store {
   readonly directory: string;
   /** Makes the folder where it is not there yet. */
@@ -50,12 +49,14 @@ export interface Store {
 export interface StoreOptions {
   readonly directory: string;
   readonly lockTimeoutMs: number;
+  /** The name of the folder for an id; no two ids have one. */
+  readonly nameOf: (id: string) => string;
 }
 
 const statesHeld = 500;
 const mostAttempts = 100;
 
-export function createStore({ directory, lockTimeoutMs }: StoreOptions): Store {
+export function createStore({ directory, lockTimeoutMs, nameOf }: StoreOptions): Store {
   const held = new Map<string, LogState>();
   const queues = new Map<string, Promise<unknown>>();
   const lockedAt = new Map<string, number>();
@@ -63,7 +64,7 @@ export function createStore({ directory, lockTimeoutMs }: StoreOptions): Store {
   const doubtful = new Set<string>();
   let mode: "new" | "open" | "closed" = "new";
 
-  const folderOf = (id: string): string => join(directory, folderName(id));
+  const folderOf = (id: string): string => join(directory, nameOf(id));
 
   function open(): void {
     makeFolder(directory, { parents: true });

@@ -51,9 +51,9 @@ function decide(state: LogState | null, commit: Commit): Decision<Outcome> {
   if (cell?.row.dirty === true) return { answer: { status: "busy" } };
   const isKept = cell !== null && commit.set.state === undefined;
   const next = isKept ? cell.state : { text: JSON.stringify(applied.row.state) };
-  const { row, entries, operation } = applied;
+  const { row, entries, records, operation } = applied;
   const written: Cell = { row: { ...row, state: null }, state: next };
-  if (cell === null) return { answer: applied.outcome, change: { cell: written, entries } };
+  if (cell === null) return { answer: applied.outcome, change: { cell: written, entries, records } };
   const added = { operation, count: applied.outcome.operations };
-  return { answer: applied.outcome, change: { cell: written, added, entries } };
+  return { answer: applied.outcome, change: { cell: written, added, entries, records } };
 }

@@ -3,7 +3,7 @@ import type { HookCall, HookRunner } from "./hook-runner.js";
 import type { HookEvent, LoadedEvent, PersistenceHooks, SaveEvent } from "./hooks.js";
 import type { Validate } from "./saving.js";
 
-type SaveDetails<TData> = Pick<SaveEvent<TData>, "session" | "messages" | "status">;
+type SaveDetails<TData> = Pick<SaveEvent<TData>, "session" | "messages" | "records" | "status">;
 
 /** What the manager does, with the application's hooks around it. */
 export interface Around<TData> {

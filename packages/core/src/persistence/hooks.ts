@@ -1,6 +1,7 @@
 import type { Message, StoredMessage } from "../contract/message.js";
 import type { SessionStatus } from "../contract/row.js";
 import { ValidationError, type ValidationIssue } from "../errors.js";
+import type { RecordInput } from "./record-values.js";
 import type { SessionState } from "../state/session.js";
 
 /** What every hook is told. */
@@ -17,6 +18,8 @@ export interface SaveEvent<TData = unknown> extends HookEvent {
   /** The application's object; absent for calls that are given none. */
   readonly session?: SessionState<TData> | undefined;
   readonly messages: readonly Message[];
+  /** Records of the session that are written, with a turn or alone; absent where there are none. */
+  readonly records?: readonly RecordInput[] | undefined;
   /** Present where it is set. */
   readonly status?: SessionStatus | undefined;
 }

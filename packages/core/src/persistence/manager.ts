@@ -1,7 +1,7 @@
 // Users may compile against a library that does not know `Symbol.asyncDispose` yet.
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { PersistenceAdapter } from "../contract/adapter.js";
-import { checkId } from "../contract/id.js";
+import { checkId, checkRecordKey } from "../contract/id.js";
 import type { Message, StoredMessage } from "../contract/message.js";
 import type { SessionStatus } from "../contract/row.js";
 import { ValidationError, WaymarkError } from "../errors.js";
@@ -31,6 +31,19 @@ import {
   defaultDeadlineMs,
 } from "./options.js";
 import { type SessionInfo, type SessionQuery, findActive, findByUser, findSession } from "./queries.js";
+import {
+  type RecordChange,
+  type RecordOptions,
+  type RecordOwner,
+  type RecordStore,
+  checkOwner as checkRecordOwner,
+  checkPage,
+  getRecord,
+  listRecords,
+  prepareRecord,
+  sessionIdOf,
+  writeRecord,
+} from "./records.js";
 import {
   type EraseReport,
   type PruneOptions,
@@ -97,7 +110,7 @@ export class PersistenceManager<TData = Record<string, unknown>> {
   saveSessionState(
     id: string,
     session: SessionState<TData>,
-    options: Omit<TurnInput<TData>, "session" | "messages"> = {},
+    options: Omit<TurnInput<TData>, "session" | "messages" | "records"> = {},
   ): Promise<SessionState<TData>> {
     return this.#call("saveSessionState", id, async ({ ready, operation, ticket }) => {
       checkId(id, operation);
@@ -120,7 +133,8 @@ export class PersistenceManager<TData = Record<string, unknown>> {
   saveTurn(input: TurnInput<TData>): Promise<SavedTurn> {
     return this.#call("saveTurn", input?.session?.id, async ({ ready, operation, ticket }) => {
       const turn = prepareTurn(input, { ...this.#context(), ticket }, operation);
-      const event = { session: input.session, messages: input.messages ?? [] };
+      const { records } = input;
+      const event = { session: input.session, messages: input.messages ?? [], ...(records && { records }) };
       return this.#around.save({ operation, sessionId: turn.id, ticket }, event, async () =>
         saveTurn(await ready(), turn),
       );
@@ -244,7 +258,56 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     });
   }
 
-  /** Removes a session with all its messages. @returns whether it was there. */
+  /**
+   * The records of a session, of a user, or of the whole application: values by key, beside the sessions. Every call asks
+   * the store; the object itself holds nothing.
+   */
+  records(of: RecordOwner): RecordStore {
+    const sessionId = sessionIdOf(of);
+    const read = <T>(
+      name: string,
+      check: (call: string) => void,
+      get: (saving: Saving<TData>) => Promise<T>,
+    ) =>
+      this.#call(name, sessionId, async ({ ready, operation, ticket }) => {
+        checkRecordOwner(of, operation);
+        check(operation);
+        const load = async () => get(await ready());
+        if (sessionId === undefined) return load();
+        return this.#around.load({ operation, sessionId, ticket }, load, () => ({ messages: [] }));
+      });
+    const write = (name: string, key: string, change: RecordChange, options: RecordOptions) =>
+      this.#call(name, sessionId, async ({ ready, operation, ticket }) => {
+        const record = prepareRecord(of, key, change, options, operation);
+        const save = async () => writeRecord(await ready(), record, operation);
+        if (sessionId === undefined) return save();
+        const event = { messages: [], records: [{ key, value: change.isDelete ? null : change.value }] };
+        return this.#around.save({ operation, sessionId, ticket }, event, save);
+      });
+    return {
+      get: (key) =>
+        read(
+          "records.get",
+          (operation) => checkRecordKey(key, operation),
+          (saving) => getRecord(saving, of, key, "records.get"),
+        ),
+      list: (page = {}) =>
+        read(
+          "records.list",
+          (operation) => void checkPage(page, operation),
+          (saving) => listRecords(saving, of, checkPage(page, "records.list"), "records.list"),
+        ),
+      put: async (key, value, options = {}) => {
+        const revision = await write("records.put", key, { value, isDelete: false }, options);
+        if (revision === null) throw new TypeError("a record that was stored has a revision");
+        return revision;
+      },
+      delete: async (key, options = {}) =>
+        (await write("records.delete", key, { isDelete: true }, options)) !== null,
+    };
+  }
+
+  /** Removes a session with all its messages and records. @returns whether it was there. */
   deleteSession(
     id: string,
     options: { userId?: string | undefined; signal?: AbortSignal | undefined } = {},
@@ -279,8 +342,8 @@ export class PersistenceManager<TData = Record<string, unknown>> {
   }
 
   /**
-   * Removes all sessions of a user with their messages, in whatever status: looks until nothing is found any more. If it is
-   * interrupted or fails, call it again. Messages that the user wrote in sessions of others are theirs, and stay.
+   * Removes all sessions of a user with their messages and records, in whatever status, and the user's own records: looks
+   * until nothing is found any more. If it is interrupted or fails, call it again. Messages that the user wrote in sessions of others are theirs, and stay.
    */
   eraseUser(userId: string, options: { signal?: AbortSignal | undefined } = {}): Promise<EraseReport> {
     return this.#call("eraseUser", undefined, async ({ ready, ...call }) => {

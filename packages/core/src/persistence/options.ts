@@ -6,6 +6,7 @@ import type { SessionState } from "../state/session.js";
 import type { TurnEnvironment } from "../turn/environment.js";
 import type { Followers } from "./follow.js";
 import type { PersistenceHooks } from "./hooks.js";
+import type { RecordInput } from "./record-values.js";
 
 /**
  * What to do when somebody else changed the session since this state was read.
@@ -81,6 +82,8 @@ export interface WriteOptions {
 export interface TurnInput<TData> extends WriteOptions {
   readonly session: SessionState<TData>;
   readonly messages?: readonly Message[] | undefined;
+  /** Records of the session, stored with the turn or not at all; each key once. @throws `CAPABILITY_MISSING` where the adapter keeps none. */
+  readonly records?: readonly RecordInput[] | undefined;
   /** 1 to 128 bytes. The same id with the same contents again returns the first result and writes nothing. Default: a new one. */
   readonly operationId?: string | undefined;
   /** True says that `operationId` was certainly never sent before. Default: it may have been. */

@@ -1,5 +1,6 @@
 import { isExpired } from "../contract/expiry.js";
 import type { Filter, SessionRow } from "../contract/row.js";
+import { userScope } from "../contract/scope.js";
 import { WaymarkError, isWaymarkError } from "../errors.js";
 import type { Around } from "./around.js";
 import { checkCount, invalid, mostKept, ownerOf } from "./check.js";
@@ -42,6 +43,8 @@ export interface EraseReport {
   readonly sessions: number;
   /** Messages of the sessions that were removed, as far as a delete had not begun before. */
   readonly messages: number;
+  /** Records of the user's own; those of the sessions went with them. */
+  readonly records: number;
   /** How often everything was looked through; the last time, nothing was found. */
   readonly passes: number;
 }
@@ -178,7 +181,7 @@ function placeOf(
   return { phase, cursor: match[2] || null };
 }
 
-/** Removes all sessions of a user, until nothing more of them is found. */
+/** Removes all sessions and records of a user, until nothing more of them is found. */
 export async function eraseSessions<TData>(
   saving: Saving<TData>,
   around: Around<TData>,
@@ -187,7 +190,7 @@ export async function eraseSessions<TData>(
   call: { readonly operation: string; readonly ticket: number },
 ): Promise<EraseReport> {
   const { store, environment, deadlineMs } = saving;
-  const counts = { sessions: 0, messages: 0, passes: 0 };
+  const counts = { sessions: 0, messages: 0, records: 0, passes: 0 };
   const filter: Filter = { userId, status: ["active", "completed", "abandoned", "deleting"] };
   const erase = async (row: SessionRow) => {
     if (row.status === "deleting") {
@@ -212,6 +215,11 @@ export async function eraseSessions<TData>(
       await forEach(page.items, { atOnce: store.prunesAtOnce, work: erase }, call.operation, signal);
       cursor = page.next;
     } while (cursor !== null);
+    if (store.hasRecords) {
+      const removed = await store.records(call.operation).deleteScope(userScope(userId));
+      counts.records += removed;
+      found += removed;
+    }
     counts.passes++;
     if (found === 0) break;
     // What this process was still writing into sessions that are gone.

@@ -2,7 +2,7 @@ import { jsonEqual } from "../codec/equal.js";
 import { checkId } from "../contract/id.js";
 import type { Json } from "../contract/json.js";
 import type { SessionRow } from "../contract/row.js";
-import type { NewEntry } from "../contract/turns.js";
+import type { NewEntry, NewRecord } from "../contract/turns.js";
 import { ValidationError, isWaymarkError } from "../errors.js";
 import { encodeState } from "../state/envelope.js";
 import { validateState } from "../state/schema.js";
@@ -13,14 +13,16 @@ import { isStored, refusalError } from "../turn/refusal.js";
 import { adopt } from "./adopt.js";
 import { encodeMessages } from "./messages.js";
 import type { SavedTurn, TurnInput } from "./options.js";
+import { encodeRecords } from "./record-values.js";
 import { resolveConflict } from "./resolve.js";
 import { type Saving, baseOfRow, hiddenParts, partsOf } from "./saving.js";
 
 /** A turn as it was when the call was made. Only the state is looked at later, when its turn comes. */
-export interface PreparedTurn<TData> extends Omit<TurnInput<TData>, "messages" | "userId"> {
+export interface PreparedTurn<TData> extends Omit<TurnInput<TData>, "messages" | "records" | "userId"> {
   readonly id: string;
   readonly owner: string | undefined;
   readonly messages: readonly NewEntry[];
+  readonly records: readonly NewRecord[] | undefined;
   readonly call: string;
   readonly ticket: number;
 }
@@ -31,7 +33,7 @@ export function prepareTurn<TData>(
   options: { readonly userId: string | undefined; readonly now: number; readonly ticket: number },
   call: string,
 ): PreparedTurn<TData> {
-  const { session, messages = [], userId, operationId, firstTry, conflict, reopen, signal } = input;
+  const { session, messages = [], records, userId, operationId, firstTry, conflict, reopen, signal } = input;
   const id = checkSession(session, call);
   if (operationId !== undefined) checkId(operationId, call, "operation id");
   const owner = userId ?? options.userId;
@@ -51,6 +53,7 @@ export function prepareTurn<TData>(
     call,
     ticket,
     messages: encoded,
+    records: records === undefined ? undefined : encodeRecords(records, call, id),
   };
 }
 
@@ -61,6 +64,7 @@ export function prepareTurn<TData>(
 export async function saveTurn<TData>(saving: Saving<TData>, input: PreparedTurn<TData>): Promise<SavedTurn> {
   const { session, id, call, signal } = input;
   const { store, environment } = saving;
+  if (input.records !== undefined) store.records(call);
   const patience: Patience = { deadline: environment.now() + saving.deadlineMs, signal };
   return store.inOrder(
     id,
@@ -142,7 +146,7 @@ interface Snapshot {
 
 /** What is to be saved, as it is now: later changes of the object belong to a later save. */
 async function snapshot<TData>(saving: Saving<TData>, input: PreparedTurn<TData>): Promise<Snapshot> {
-  const { session, id, call, owner, messages, operationId, firstTry, reopen } = input;
+  const { session, id, call, owner, messages, records, operationId, firstTry, reopen } = input;
   const { environment } = saving;
   const { version } = session;
   const known = saving.known.get(session);
@@ -163,7 +167,7 @@ async function snapshot<TData>(saving: Saving<TData>, input: PreparedTurn<TData>
   const operation =
     operationId === undefined
       ? { id: environment.newId(), digest: "" }
-      : { id: operationId, digest: turnDigest(mine, messages) };
+      : { id: operationId, digest: turnDigest(mine, messages, records) };
   const since = operationId === undefined ? null : firstTried(saving, session, operationId, base);
   const isNew = operationId === undefined || firstTry === true;
   return {
@@ -177,6 +181,7 @@ async function snapshot<TData>(saving: Saving<TData>, input: PreparedTurn<TData>
         base,
         state,
         messages,
+        records,
         operation,
         retry: isNew ? undefined : { since },
         set:

@@ -134,6 +134,7 @@ export async function importSession<TData>(
   const { commit } = planTurn({
     ...{ id, base: null, state, createdAt, at: now, owner, reopen: false, commitBytes },
     messages: isOne ? contents.messages : [],
+    records: undefined,
     operation: { id: environment.newId(), digest: "" },
     retry: undefined,
     set: {

@@ -1,9 +1,19 @@
 import { isExpired } from "../contract/expiry.js";
+import type { RecordWrite } from "../contract/facets.js";
 import type { Entry, SessionRow } from "../contract/row.js";
+import { sessionScope } from "../contract/scope.js";
 import type { Commit, Committed, NewEntry, Outcome } from "../contract/turns.js";
-import { type Operation, type System, emptySystem, historyLog, systemOf, withOperation } from "./system.js";
+import {
+  type Operation,
+  type System,
+  emptySystem,
+  historyLog,
+  stampOf,
+  systemOf,
+  withOperation,
+} from "./system.js";
 
-/** What a commit makes of a row: nothing but an answer, or the row and entries to be stored together. */
+/** What a commit makes of a row: nothing but an answer, or the row, entries and records to be stored together. */
 export type Applied =
   | { readonly write: false; readonly outcome: Outcome }
   | {
@@ -11,6 +21,8 @@ export type Applied =
       readonly outcome: Committed;
       readonly row: SessionRow;
       readonly entries: readonly Entry[];
+      /** As for `Records.apply`: under the row's guard, each has a higher stamp than what it replaces. */
+      readonly records: readonly RecordWrite[];
       /** The newest in the row's `system`, for a store that need not write the others again. */
       readonly operation: Operation;
     };
@@ -29,7 +41,7 @@ export function applyCommit(row: SessionRow | null, commit: Commit): Applied {
   const known = replay(row, system, commit);
   if (known !== null) return known;
   if (isForgotten(row, system, commit)) return refuse({ status: "unknown", version: row.version });
-  if (isStale(row, commit)) return refuse({ status: "conflict", version: row.version });
+  if (isStale(row, system, commit)) return refuse({ status: "conflict", version: row.version });
   if (row.status !== "active" && commit.reopen !== true)
     return refuse({ status: "closed", rowStatus: row.status });
   return advance(row, system, commit);
@@ -68,7 +80,8 @@ function replay(row: SessionRow, system: System, commit: Commit): Applied | null
   return refuse({ status: "replayed", life: row.life, version, first, last, at, operations: system.count });
 }
 
-function isStale(row: SessionRow, { expect }: Commit): boolean {
+function isStale(row: SessionRow, system: System, { expect }: Commit): boolean {
+  if (expect.kind === "append") return expect.operations !== undefined && system.count !== expect.operations;
   if (expect.kind !== "version") return false;
   return row.version !== expect.version || (expect.last !== undefined && row.last !== expect.last);
 }
@@ -138,6 +151,7 @@ function advance(row: SessionRow, system: System, commit: Commit): Applied {
     outcome: { status: "committed", life: row.life, version, first, last, at: commit.at, operations },
     row: nextRow(row, commit, version, last, next),
     entries: entriesOf(row, commit),
+    records: recordsOf(row, commit, operations),
     operation,
   };
 }
@@ -181,6 +195,19 @@ function entriesOf(row: SessionRow, commit: Commit): Entry[] {
 function entryOf(sessionId: string, log: string, sequence: number, entry: NewEntry): Entry {
   const { userId, role, content, createdAt, body } = entry;
   return { sessionId, log, sequence, userId, role, content, createdAt, body };
+}
+
+const noRecords: readonly RecordWrite[] = [];
+
+function recordsOf(
+  { id, life }: SessionRow,
+  { records, revision }: Commit,
+  operations: number,
+): readonly RecordWrite[] {
+  if (records === undefined || records.length === 0) return noRecords;
+  const scope = sessionScope(id, life);
+  const stamp = stampOf(operations);
+  return records.map(({ key, value }) => ({ scope, key, value, revision, stamp }));
 }
 
 function nextVersion(row: SessionRow): string {

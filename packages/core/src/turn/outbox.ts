@@ -1,25 +1,27 @@
 import type { PersistenceAdapter } from "../contract/adapter.js";
 import { isExpired } from "../contract/expiry.js";
+import type { RecordWrite, Records } from "../contract/facets.js";
 import type { Entry, SessionRow } from "../contract/row.js";
+import { sessionScope } from "../contract/scope.js";
 import type { Commit, Outcome } from "../contract/turns.js";
-import { storageError } from "../errors.js";
+import { CapabilityError, storageError } from "../errors.js";
 import { applyCommit } from "./apply.js";
 import type { TurnEnvironment } from "./environment.js";
 import { type Merged, loadMerged } from "./merge.js";
 import { type Patience, checkPatience, triesWithoutAnswer } from "./patience.js";
 import { tooLarge } from "./plan.js";
 import { jsonBytes } from "./size.js";
-import { emptySystem, historyLog, systemOf } from "./system.js";
+import { emptySystem, historyLog, systemOf, withoutPending } from "./system.js";
 import { type Range, lastOf, visibleRanges } from "./visible.js";
 
-/** A row that this process wrote or read last, with the delivery of its pending entries. */
+/** A row that this process wrote or read last, with the delivery of what it has pending. */
 interface Held {
   readonly row: SessionRow;
-  /** Present where this process has begun to insert the row's pending entries; resolves to whether they are in. */
+  /** Present where this process has begun to insert what the row has pending; resolves to whether it is in. */
   readonly delivered?: Promise<boolean>;
 }
 
-/** A log that was written into, and the last write. */
+/** A life whose logs or records were written into, and the last write. */
 interface Unproven {
   readonly id: string;
   readonly life: string;
@@ -29,7 +31,7 @@ interface Unproven {
 /**
  * Whole turns on a store that writes one row at a time. A turn is committed in the session row, which carries its entries
  * as `pending`, and is delivered from there: each sequence `first..last` is always in the message repository or in
- * `pending`, and a reader merges the two.
+ * `pending`, and a reader merges the two. Records go the same way.
  */
 export interface Outbox {
   commit(commit: Commit, patience: Patience): Promise<Outcome>;
@@ -49,6 +51,23 @@ export interface Outbox {
   flush(): Promise<void>;
 }
 
+/** What a turn has written besides its row. */
+interface Parts {
+  readonly entries: readonly Entry[];
+  readonly records: readonly RecordWrite[];
+}
+
+const nothing: Parts = { entries: [], records: [] };
+
+function pendingOf(row: SessionRow): Parts {
+  const { pending: entries, records = nothing.records } = systemOf(row);
+  return { entries, records };
+}
+
+function isNothing({ entries, records }: Parts): boolean {
+  return entries.length === 0 && records.length === 0;
+}
+
 /** False: the store refused. An error: it gave no answer, so the write may have happened or happen yet. */
 type Answer = boolean | { readonly error: unknown };
 
@@ -58,7 +77,7 @@ const rowsHeld = 500;
 export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvironment): Outbox {
   const { sessionRepository: sessions, messageRepository: messages } = adapter;
   const held = new Map<string, Held>();
-  /** Logs that this process wrote into without having seen since that their life goes on. */
+  /** Lives whose logs or records this process wrote into without having seen since that their life goes on. */
   const unproven = new Map<string, Unproven>();
 
   function hold(id: string, next: Held): void {
@@ -77,13 +96,26 @@ export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvir
     }
   }
 
-  async function insert(row: SessionRow, entries: readonly Entry[]): Promise<void> {
-    if (entries.length === 0) return;
-    const inserted = messages.insert(entries);
+  async function insert(row: SessionRow, parts: Parts): Promise<void> {
+    if (isNothing(parts)) return;
+    const inserted = insertParts(parts);
     unproven.set(`${row.life} ${row.id}`, { id: row.id, life: row.life, inserted });
     const [oldest] = unproven.size > rowsHeld ? unproven : [];
     if (oldest !== undefined) later(proveLater(...oldest));
     await inserted;
+  }
+
+  async function insertParts({ entries, records }: Parts): Promise<void> {
+    if (records.length > 0) await recordsFacet().apply(records);
+    if (entries.length > 0) await messages.insert(entries);
+  }
+
+  /** @throws `CAPABILITY_MISSING` where the row has records and the adapter, perhaps another than before, does not keep them. */
+  function recordsFacet(): Records {
+    if (adapter.records !== undefined) return adapter.records;
+    throw new CapabilityError(`the session has records, which the adapter "${adapter.name}" cannot keep`, {
+      operation: "commit",
+    });
   }
 
   /** An insert may land after a delete: never visible, but data. Where the life is over, its log goes. */
@@ -111,13 +143,14 @@ export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvir
   async function removeLogs(id: string, life: string): Promise<void> {
     await messages.deleteBySessionId(id, { log: life });
     await messages.deleteBySessionId(id, { log: historyLog(life) });
+    await adapter.records?.deleteScope(sessionScope(id, life));
   }
 
-  /** Makes sure that what the row holds is in the message repository. */
+  /** Makes sure that what the row holds is where it belongs. */
   async function deliver({ row, delivered }: Held): Promise<void> {
-    const { pending } = systemOf(row);
-    if (pending.length === 0 || (delivered !== undefined && (await delivered))) return;
-    await insert(row, pending);
+    const parts = pendingOf(row);
+    if (isNothing(parts) || (delivered !== undefined && (await delivered))) return;
+    await insert(row, parts);
   }
 
   async function commit(commit: Commit, patience: Patience): Promise<Outcome> {
@@ -137,7 +170,7 @@ export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvir
           if (row === null && tried !== null) await prove(commit.id, tried.life);
           // A try whose answer was lost has nobody yet to deliver what it committed.
           if (tried !== null && now !== null && applied.outcome.status === "replayed") {
-            acknowledge(now.row, systemOf(now.row).pending);
+            acknowledge(now.row, pendingOf(now.row));
           }
           return applied.outcome;
         }
@@ -145,10 +178,10 @@ export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvir
         if (tried !== null) goOn(patience, commit.id, tried.answer, retry - 1);
         await deliver(now);
         const { revision, life } = now.row;
-        const next = withPending(applied.row, applied.entries);
+        const next = withPending(applied.row, applied);
         const answer = await ask(() => sessions.update(next, revision));
         if (answer === true) {
-          acknowledge(next, applied.entries);
+          acknowledge(next, applied);
           return applied.outcome;
         }
         // A refused try on a row of an earlier life was made too late: it says nothing of the life that there is now.
@@ -172,10 +205,10 @@ export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvir
       const life = environment.newId();
       const applied = applyCommit(null, { ...commit, expect: { kind: "create", life, createdAt } });
       if (!applied.write) return applied.outcome;
-      const next = withPending(applied.row, applied.entries);
+      const next = withPending(applied.row, applied);
       const answer = await ask(() => sessions.create(next));
       if (answer === true) {
-        acknowledge(next, applied.entries);
+        acknowledge(next, applied);
         return applied.outcome;
       }
       const found = await read(commit.id);
@@ -205,19 +238,21 @@ export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvir
     checkPatience(patience, environment.now(), sessionId);
   }
 
-  function withPending(row: SessionRow, entries: readonly Entry[]): SessionRow {
-    const whole =
-      entries.length === 0 ? row : { ...row, dirty: true, system: { ...systemOf(row), pending: entries } };
+  function withPending(row: SessionRow, parts: Parts): SessionRow {
+    const { entries, records } = parts;
+    const more = records.length === 0 ? undefined : { records };
+    const system = { ...systemOf(row), pending: entries, ...more };
+    const whole = isNothing(parts) ? row : { ...row, dirty: true, system };
     const bytes = jsonBytes(whole, adapter.limits.commitBytes);
     if (bytes > adapter.limits.commitBytes) throw tooLarge(row.id, bytes, adapter.limits.commitBytes);
     return whole;
   }
 
-  /** The commit point has passed. The entries are inserted in the background: every reader merges them meanwhile. */
-  function acknowledge(row: SessionRow, entries: readonly Entry[]): void {
+  /** The commit point has passed. The rest is inserted in the background: every reader merges it meanwhile. */
+  function acknowledge(row: SessionRow, parts: Parts): void {
     unproven.delete(`${row.life} ${row.id}`);
-    if (entries.length === 0) return hold(row.id, { row });
-    const delivered = insert(row, entries).then(
+    if (isNothing(parts)) return hold(row.id, { row });
+    const delivered = insert(row, parts).then(
       () => true,
       () => false,
     );
@@ -300,7 +335,7 @@ export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvir
     throw storageError(answer.error, { operation: "prune", sessionId: row.id });
   }
 
-  /** The messages first, and the tombstone only when they are gone: a crash in between is finished by the next delete. */
+  /** Messages and records first, and the tombstone only when they are gone: a crash in between is finished by the next delete. */
   async function finishDelete(tombstone: SessionRow): Promise<void> {
     const mine = held.get(tombstone.id);
     if (mine?.row.life === tombstone.life) await mine.delivered;
@@ -335,10 +370,10 @@ export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvir
   async function moveFirst(now: Held, first: number): Promise<Answer> {
     await deliver(now);
     const { row } = now;
-    const system = { ...systemOf(row), pending: [] };
+    const system = withoutPending(systemOf(row));
     const next: SessionRow = { ...row, revision: environment.newId(), first, dirty: false, system };
     const answer = await ask(() => sessions.update(next, row.revision));
-    if (answer === true) acknowledge(next, []);
+    if (answer === true) acknowledge(next, nothing);
     return answer;
   }
 
@@ -354,10 +389,10 @@ export function createOutbox(adapter: PersistenceAdapter, environment: TurnEnvir
         ...now.row,
         revision: environment.newId(),
         dirty: false,
-        system: { ...system, pending: [] },
+        system: withoutPending(system),
       };
       const answer = await ask(() => sessions.update(clean, now.row.revision));
-      if (answer === true) return acknowledge(clean, []);
+      if (answer === true) return acknowledge(clean, nothing);
       goOn(patience, id, answer, retry);
       await environment.pause(retry);
     }

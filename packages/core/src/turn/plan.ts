@@ -2,7 +2,7 @@ import { digest } from "../codec/digest.js";
 import { jsonEqual } from "../codec/equal.js";
 import { storableText } from "../codec/text.js";
 import type { Json } from "../contract/json.js";
-import type { Commit, NewEntry, RowChanges } from "../contract/turns.js";
+import type { Commit, NewEntry, NewRecord, RowChanges } from "../contract/turns.js";
 import { ValidationError } from "../errors.js";
 import { isObject } from "./rebase.js";
 import { jsonBytes } from "./size.js";
@@ -27,6 +27,8 @@ export interface TurnChanges {
   readonly base: Base | null;
   readonly state: Json;
   readonly messages: readonly NewEntry[];
+  /** Undefined where there are none. */
+  readonly records: readonly NewRecord[] | undefined;
   readonly operation: { readonly id: string; readonly digest: string };
   /** As in a commit: present where the operation may have been sent before. */
   readonly retry: { readonly since: number | null } | undefined;
@@ -63,7 +65,7 @@ const unchanged: RowChanges = {};
 
 /** Makes the commit that turns `base` into `state`. @throws `COMMIT_TOO_LARGE` */
 export function planTurn(changes: TurnChanges): TurnPlan {
-  const { id, base, messages, operation, retry, at, owner, reopen } = changes;
+  const { id, base, messages, records, operation, retry, at, owner, reopen } = changes;
   const { state, history } = spill(changes.state, at);
   const isChanged = base === null || base.isMigrated || !jsonEqual(base.state, state);
   const position = isChanged
@@ -89,6 +91,7 @@ export function planTurn(changes: TurnChanges): TurnPlan {
       set,
       messages,
       history,
+      records,
     },
   };
 }
@@ -97,10 +100,20 @@ export function planTurn(changes: TurnChanges): TurnPlan {
  * Tells a retry from another use of its operation id: what the caller passed, without times, and without what a first try
  * that was stored has changed in the object.
  */
-export function turnDigest(state: Json, messages: readonly NewEntry[]): string {
+export function turnDigest(
+  state: Json,
+  messages: readonly NewEntry[],
+  records: readonly NewRecord[] | undefined,
+): string {
   const { state: kept } = spill(state, 0);
   const own = isObject(kept) ? { ...kept, historyBefore: null, visible: null, schemaVersion: null } : kept;
-  return digest([own, messages.map(({ role, content, body }) => [role, content, body])]);
+  const said = messages.map(({ role, content, body }) => [role, content, body]);
+  // A turn without records has the digest that it had before there were any.
+  return digest(records === undefined ? [own, said] : [own, said, recordPairs(records)]);
+}
+
+function recordPairs(records: readonly NewRecord[]): Json {
+  return records.map(({ key, value }) => [key, value]);
 }
 
 function spill(state: Json, at: number): { state: Json; history: Commit["history"] } {
@@ -129,14 +142,20 @@ function idOf(state: Json, part: "currentRoute" | "currentStep"): string | null 
 }
 
 function checkSize(
-  { id, commitBytes, messages }: TurnChanges,
+  { id, commitBytes, messages, records }: TurnChanges,
   state: Json,
   history: Commit["history"],
 ): void {
   let bytes = jsonBytes(state, commitBytes);
   for (const entry of messages) bytes += entryBytes(entry, commitBytes);
   for (const entry of history) bytes += entryBytes(entry, commitBytes);
+  if (records !== undefined) for (const record of records) bytes += recordBytes(record, commitBytes);
   if (bytes > commitBytes) throw tooLarge(id, bytes, commitBytes);
+}
+
+/** Bytes that a record takes in a commit, its scope, revision and stamp included. */
+export function recordBytes({ key, value }: NewRecord, limit: number): number {
+  return jsonBytes([key, value], limit) + 300;
 }
 
 /** Bytes that a message takes in a commit, the row's own fields included. */

@@ -1,9 +1,10 @@
 import type { PersistenceAdapter } from "../contract/adapter.js";
 import { isExpired } from "../contract/expiry.js";
+import type { Records } from "../contract/facets.js";
 import type { SessionRepository } from "../contract/repositories.js";
 import type { SessionRow } from "../contract/row.js";
 import type { Commit, Committed, Outcome } from "../contract/turns.js";
-import { isWaymarkError } from "../errors.js";
+import { CapabilityError, isWaymarkError } from "../errors.js";
 import { type Append, createAppends } from "./appends.js";
 import type { TurnEnvironment } from "./environment.js";
 import { asRetry, createGroup } from "./group.js";
@@ -35,6 +36,10 @@ export interface TurnStore {
   read(id: string, choose: (row: SessionRow) => readonly Range[]): Promise<Merged | null>;
   /** Rows that match; tombstones only where the filter asks for them. */
   find: SessionRepository["find"];
+  /** The adapter's own, with typed errors. @throws `CAPABILITY_MISSING` where it has none. */
+  records(operation: string): Records;
+  /** Whether there are any. */
+  readonly hasRecords: boolean;
   delete(id: string, owner: string | undefined, patience: Patience): Promise<boolean>;
   /** Removes the session if it still has the revision of `row`. False: a turn won. */
   prune(row: SessionRow): Promise<boolean>;
@@ -67,6 +72,7 @@ export function createTurnStore(untyped: PersistenceAdapter, environment: TurnEn
     known: number | null = null,
   ): Promise<Outcome> {
     checkPatience(patience, environment.now(), commit.id);
+    if (commit.records !== undefined && commit.records.length > 0) recordsOf("commit");
     if (group === null) return outbox.commit(commit, patience);
     const since = known ?? counts.get(commit.id) ?? null;
     let attempt = commit;
@@ -91,6 +97,14 @@ export function createTurnStore(untyped: PersistenceAdapter, environment: TurnEn
       }
       await environment.pause(retry);
     }
+  }
+
+  function recordsOf(operation: string): Records {
+    if (adapter.records !== undefined) return adapter.records;
+    const message =
+      `${operation}: the adapter "${adapter.name}" keeps no records (it has no \`records\`); ` +
+      "nothing was written. Use an adapter that does";
+    throw new CapabilityError(message, { operation });
   }
 
   function remember(id: string, operations: number): void {
@@ -124,6 +138,8 @@ export function createTurnStore(untyped: PersistenceAdapter, environment: TurnEn
     load,
     read,
     find: adapter.sessionRepository.find,
+    records: recordsOf,
+    hasRecords: adapter.records !== undefined,
     delete: (id, owner, patience) => {
       appends.seal(id);
       return lanes.run(id, () => outbox.delete(id, owner, patience));

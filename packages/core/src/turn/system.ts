@@ -1,3 +1,4 @@
+import type { RecordWrite } from "../contract/facets.js";
 import type { Json } from "../contract/json.js";
 import type { Entry, SessionRow } from "../contract/row.js";
 import { StorageError } from "../errors.js";
@@ -17,6 +18,8 @@ export type Operation = {
 export type System = {
   /** Entries that the row has committed and that may not be in the message repository yet; never more than one turn. */
   readonly pending: readonly Entry[];
+  /** The same for records; absent where there are none. */
+  readonly records?: readonly RecordWrite[];
   /** The newest operations, oldest first. */
   readonly operations: readonly Operation[];
   /** How many operations the row has had in this life. */
@@ -48,13 +51,27 @@ function isSystem(value: Json): value is System {
     "operations" in value &&
     Array.isArray(value.operations) &&
     "count" in value &&
-    typeof value.count === "number"
+    typeof value.count === "number" &&
+    (!("records" in value) || Array.isArray(value.records))
   );
 }
 
 /** The part as it is after one operation more; the oldest that it has no room for is forgotten. */
 export function withOperation({ operations, count }: System, operation: Operation): System {
   return { pending: [], operations: [...operations.slice(1 - operationWindow), operation], count: count + 1 };
+}
+
+/** The part of a row whose entries and records are where they belong. */
+export function withoutPending({ operations, count }: System): System {
+  return { pending: [], operations, count };
+}
+
+/** How many digits a stamp has. */
+export const stampDigits = 16;
+
+/** The stamp of what a row's operation of this number has written: numbers in the order of their bytes. */
+export function stampOf(operations: number): string {
+  return String(operations).padStart(stampDigits, "0");
 }
 
 /** Name of the log that keeps what left the inline route history. */

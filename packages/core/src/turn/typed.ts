@@ -1,4 +1,5 @@
 import type { PersistenceAdapter } from "../contract/adapter.js";
+import type { Records } from "../contract/facets.js";
 import type { Turns } from "../contract/turns.js";
 import { StorageError, storageError } from "../errors.js";
 
@@ -7,7 +8,7 @@ import { StorageError, storageError } from "../errors.js";
  * its driver through; and whose answers are of the type that the contract says.
  */
 export function typedErrors(adapter: PersistenceAdapter): PersistenceAdapter {
-  const { sessionRepository: sessions, messageRepository: messages, turns } = adapter;
+  const { sessionRepository: sessions, messageRepository: messages, turns, records } = adapter;
   return {
     name: adapter.name,
     durability: adapter.durability,
@@ -35,6 +36,21 @@ export function typedErrors(adapter: PersistenceAdapter): PersistenceAdapter {
             load: (id, options) => typed("load", id, isObjectOrNull, () => turns.load(id, options)),
             ...(turns.remove === undefined ? undefined : { remove: removeOf(turns.remove.bind(turns)) }),
           },
+    records: records && typedRecords(records),
+  };
+}
+
+function typedRecords(records: Records): Records {
+  return {
+    get: (scope, key) => typed("records.get", undefined, isObjectOrNull, () => records.get(scope, key)),
+    list: (scope, page) => typed("records.list", undefined, Array.isArray, () => records.list(scope, page)),
+    put: (record, seen) => typed("records.put", undefined, isBoolean, () => records.put(record, seen)),
+    apply: (writes) => typed("records.apply", undefined, isAnything, () => records.apply(writes)),
+    delete: (scope, key, seen) =>
+      typed("records.delete", undefined, isBoolean, () => records.delete(scope, key, seen)),
+    deleteScope: (scope) =>
+      typed("records.deleteScope", undefined, isNumber, () => records.deleteScope(scope)),
+    scopes: (page) => typed("records.scopes", undefined, Array.isArray, () => records.scopes(page)),
   };
 }
 

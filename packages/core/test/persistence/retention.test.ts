@@ -339,12 +339,12 @@ describe.each(eachStore())("the erasure of a user on %s", (_name, open) => {
     if (row === null) throw new Error("not there");
     await adapter.sessionRepository.update({ ...row, status: "deleting", revision: "gone" }, row.revision);
     environment.advance(1);
-    expect(await persistence.eraseUser("ada")).toEqual({ sessions: 13, messages: 23, passes: 2 });
+    expect(await persistence.eraseUser("ada")).toEqual({ sessions: 13, messages: 23, records: 0, passes: 2 });
     expect(await idsOf(adapter)).toEqual(["b"]);
     expect(await adapter.messageRepository.findBySessionId("a3", { log: row.life, from: 1, to: 9 })).toEqual(
       [],
     );
-    expect(await persistence.eraseUser("ada")).toEqual({ sessions: 0, messages: 0, passes: 1 });
+    expect(await persistence.eraseUser("ada")).toEqual({ sessions: 0, messages: 0, records: 0, passes: 1 });
     expect(await persistence.loadSessionHistory("b")).toHaveLength(1);
   });
 

@@ -16,7 +16,7 @@ export const mutants: readonly Mutant[] = [
       {
         file: "outbox.ts",
         from: "        await deliver(now);\n",
-        to: "        await deliver(now);\n        await insert(now.row, applied.entries);\n",
+        to: "        await deliver(now);\n        await insert(now.row, applied);\n",
       },
     ],
   },
