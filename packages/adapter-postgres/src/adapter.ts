@@ -8,7 +8,16 @@ import type {
 import { type PostgresClient, createDatabase, type Database } from "./client.js";
 import { createMessages } from "./messages.js";
 import { createRecords } from "./records.js";
-import { type Names, createTables, foundVersion, namesOf, schemaVersion } from "./schema.js";
+import {
+  type Initialize,
+  type Names,
+  checkInitialize,
+  foundVersion,
+  migrate,
+  namesOf,
+  schemaVersion,
+  verify,
+} from "./schema.js";
 import { createRows, createSessions } from "./sessions.js";
 import { createTurns } from "./turns.js";
 
@@ -24,6 +33,12 @@ export interface PostgreSQLAdapterOptions {
   readonly schema?: string;
   /** False for a pooler in transaction mode that does not keep prepared statements. Default: true. */
   readonly preparedStatements?: boolean;
+  /**
+   * What `initialize()` does, and so the first call of a manager: `migrate` makes the tables, or brings older ones to this
+   * version; `verify` only looks whether they are there and of this version, for a role that may not create them; `none`
+   * asks nothing. Default: `migrate`.
+   */
+  readonly initialize?: Initialize;
 }
 
 /** Keeps sessions in PostgreSQL; a turn is one statement. */
@@ -37,23 +52,38 @@ export class PostgreSQLAdapter implements PersistenceAdapter {
   readonly records: Records;
   readonly #db: Database;
   readonly #names: Names;
+  readonly #initialize: Initialize;
 
-  /** @throws `INVALID_CONFIGURATION` for a name that PostgreSQL would cut off or refuse. */
-  constructor({ client, tables, schema, preparedStatements = true }: PostgreSQLAdapterOptions) {
+  /** @throws `INVALID_CONFIGURATION` for a name that PostgreSQL would cut off or refuse, and for an unknown `initialize`. */
+  constructor({
+    client,
+    tables,
+    schema,
+    preparedStatements = true,
+    initialize = "migrate",
+  }: PostgreSQLAdapterOptions) {
+    checkInitialize(initialize);
     const names = namesOf({ tables, schema });
     const db = createDatabase(client, preparedStatements);
     const rows = createRows(db, names);
     this.#db = db;
     this.#names = names;
+    this.#initialize = initialize;
     this.sessionRepository = createSessions(db, names, rows);
     this.messageRepository = createMessages(db, names);
     this.turns = createTurns(db, names, rows);
     this.records = createRecords(db, names);
   }
 
-  /** Makes the tables and indexes where they are missing. Any number of processes may call it at once. */
+  /**
+   * Makes the tables and indexes where they are missing or older, or does what the option `initialize` says instead. Any
+   * number of processes may call it at once.
+   * @throws `STORAGE_FAILED` for tables that are not this adapter's, for a role that may not create what is missing, and for
+   * what `verify` does not find; `STATE_TOO_NEW` for tables of a newer version.
+   */
   async initialize(): Promise<void> {
-    await createTables(this.#db, this.#names);
+    if (this.#initialize === "migrate") await migrate(this.#db, this.#names);
+    if (this.#initialize === "verify") await verify(this.#db, this.#names);
   }
 
   async describe(): Promise<{ server: string; schemaVersion: number; writable: boolean }> {

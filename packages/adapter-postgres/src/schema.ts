@@ -1,4 +1,4 @@
-import { ValidationError, utf8Length } from "@waymark/core/adapter";
+import { StorageError, ValidationError, WaymarkError, utf8Length } from "@waymark/core/adapter";
 import type { Database, TextRow } from "./client.js";
 
 /** How the tables are called, quoted for SQL. */
@@ -83,7 +83,8 @@ const indexDefinitions = [
 ] as const;
 
 /**
- * The statements that make what is missing, so that they also bring tables of an earlier form to the present one. The primary key of messages is also the index by session. Ids are compared and
+ * The statements that make what is missing, so that they also bring tables of an earlier form to the present one. The
+ * primary key of messages is also the index by session. Ids are compared and
  * ordered by their bytes, whatever the collation of the database. A row of some two kilobytes is ordinary here, and is written
  * at each turn: compressing it would cost more than the bytes do. It is written in its page and without touching an index,
  * as no index has a column that every turn changes (a day, and not the time, says when it was changed last); and the log of
@@ -153,23 +154,94 @@ COMMENT ON TABLE ${sessions} IS 'waymark schema ${schemaVersion}';
 /** Any number that nobody else uses. */
 const lock = 7_246_158_031;
 
-/** What the tables' comment says; null where one is missing that should be there by it. */
-export async function foundVersion(db: Database, names: Names, operation: string): Promise<number | null> {
-  const text = `SELECT obj_description(to_regclass($1), 'pg_class'), to_regclass($2) IS NOT NULL,
-    to_regclass($3) IS NOT NULL`;
-  const found = await db.run({ text }, [names.sessions, names.messages, names.records], { operation });
-  const [comment, hasMessages, hasRecords]: TextRow = found[0] ?? [];
-  const version = Number(versionComment.exec(comment ?? "")?.[1]);
-  const isWhole = hasMessages === "t" && (hasRecords === "t" || version === 1);
-  return Number.isNaN(version) || !isWhole ? null : version;
+/** What `initialize` does: make the tables and bring older ones to this version, only look whether they are right, or nothing. */
+export type Initialize = "migrate" | "verify" | "none";
+
+/** What is there under the names of the tables. */
+interface Found {
+  /** As the tables' comment says it; null where there is none, or where a table is missing that should be there by it. */
+  readonly version: number | null;
+  /** Names of what is there and was not made by this adapter. */
+  readonly foreign: readonly string[];
 }
 
-/** Makes the tables where they are missing or of an earlier form. One process at a time: concurrent `CREATE … IF NOT EXISTS` can still collide. */
-export async function createTables(db: Database, names: Names): Promise<void> {
-  const version = await foundVersion(db, names, "initialize");
-  if (version !== null && version >= schemaVersion) return;
+async function look(db: Database, names: Names, operation: string): Promise<Found> {
+  const text = `SELECT obj_description(to_regclass($1), 'pg_class'), to_regclass($1), to_regclass($2), to_regclass($3)`;
+  const found = await db.run({ text }, [names.sessions, names.messages, names.records], { operation });
+  const [comment, ...tables]: TextRow = found[0] ?? [];
+  const { plain } = names;
+  const present = [plain.sessions, plain.messages, plain.records].filter((_, index) => tables[index] != null);
+  const number = versionComment.exec(comment ?? "")?.[1];
+  if (number === undefined) return { version: null, foreign: present };
+  const version = Number(number);
+  const isWhole = present.length === 3 || (version === 1 && tables[1] != null);
+  // There were no records in the first form: what has their name is somebody else's.
+  const foreign = version === 1 && tables[2] != null ? [plain.records] : [];
+  return { version: isWhole ? version : null, foreign };
+}
+
+export async function foundVersion(db: Database, names: Names, operation: string): Promise<number | null> {
+  return (await look(db, names, operation)).version;
+}
+
+/**
+ * Makes the tables where they are missing or of an earlier form. One process at a time: concurrent `CREATE … IF NOT EXISTS`
+ * can still collide.
+ */
+export async function migrate(db: Database, names: Names): Promise<void> {
+  const { version, foreign } = await look(db, names, "initialize");
+  if (version !== null && version > schemaVersion) throw tooNew(version);
+  if (foreign.length > 0) throw foreignError(foreign);
+  if (version === schemaVersion) return;
   // One message, so one transaction on one connection: whoever comes second finds everything.
   await db.script(`SELECT pg_advisory_xact_lock(${lock});\n${ddl(names)}`, { operation: "initialize" });
+}
+
+/** Looks, and changes nothing. */
+export async function verify(db: Database, names: Names): Promise<void> {
+  const { version } = await look(db, names, "initialize");
+  if (version === schemaVersion) return;
+  if (version !== null && version > schemaVersion) throw tooNew(version);
+  const what = version === null ? "the tables are missing" : `the tables have schema ${version}`;
+  throw new StorageError(
+    "STORAGE_FAILED",
+    `initialize: ${what}, and this version of @waymark/adapter-postgres needs schema ${schemaVersion}; nothing was changed. ` +
+      'Run what `printSchema()` gives, or `initialize: "migrate"` with a role that may create tables',
+    { operation: "initialize" },
+  );
+}
+
+function tooNew(version: number): WaymarkError {
+  return new WaymarkError(
+    "STATE_TOO_NEW",
+    `initialize: the tables have schema ${version} and this version of @waymark/adapter-postgres knows ${schemaVersion}; ` +
+      "they were left as they are. Upgrade the package",
+    { operation: "initialize" },
+  );
+}
+
+function foreignError(tables: readonly string[]): StorageError {
+  return new StorageError(
+    "STORAGE_FAILED",
+    `initialize: the database has something named ${tables.map((name) => JSON.stringify(name)).join(" and ")} that this ` +
+      "adapter did not make; it was left as it is. Choose other names with `tables`, or another `schema`. Tables that were " +
+      `restored without their comments need that of the sessions back: 'waymark schema ${schemaVersion}'`,
+    { operation: "initialize" },
+  );
+}
+
+/**
+ * The statements that make the tables, for a migration of your own; they may be run again, and on tables of an earlier
+ * version. Give the names that the adapter gets. @throws `INVALID_CONFIGURATION`
+ */
+export function printSchema(options: NameOptions = {}): string {
+  return ddl(namesOf(options));
+}
+
+/** @throws `INVALID_CONFIGURATION` */
+export function checkInitialize(value: Initialize): void {
+  if (value !== "migrate" && value !== "verify" && value !== "none")
+    throw invalid('`initialize` must be "migrate", "verify" or "none"');
 }
 
 function invalid(message: string): ValidationError {

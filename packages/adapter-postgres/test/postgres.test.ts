@@ -11,7 +11,7 @@ import {
   systemEnvironment,
 } from "@waymark/core/adapter";
 import { Client, escapeIdentifier, types } from "pg";
-import { type PostgresClient, type PostgresStatement, PostgreSQLAdapter } from "../src/index.js";
+import { type PostgresClient, type PostgresStatement, PostgreSQLAdapter, printSchema } from "../src/index.js";
 import { openSchema, url } from "./server.js";
 
 const store = openSchema("own");
@@ -224,7 +224,7 @@ describe("groups", () => {
       expect(loaded?.row.last).toBe((counts.get(id) ?? 0) + 1);
       expect(loaded?.entries.length).toBe(loaded?.row.last);
     }
-  });
+  }, 60_000);
 
   it("creates of the same ids in any order do not deadlock", async () => {
     const adapters = [store.connect(), store.connect()];
@@ -242,7 +242,7 @@ describe("groups", () => {
       expect(all.filter((status) => status === "committed").length).toBe(20);
       expect(all.filter((status) => status === "exists").length).toBe(20);
     }
-  });
+  }, 60_000);
 
   it("a row that the application has locked holds up no neighbour", async () => {
     const [held = "", free = ""] = await stored(2);
@@ -269,7 +269,7 @@ describe("indexes", () => {
     SELECT 's' || n, 'l', 'u' || n % 400, now() - n * interval '1 minute', 1, '{}', '{}', 0, 'r', 'l.0',
       CASE WHEN n % 1000 = 7 THEN 'deleting' ELSE 'active' END, 0, now() - n * interval '1 minute',
       CASE WHEN n % 100 = 0 THEN now() + n * interval '1 minute' END, n % 1000 = 8, '{}'
-    FROM generate_series(1, 20000) n`;
+    FROM generate_series(1, 100000) n`;
 
   it("no query looks at all rows, and no ordinary turn touches one of them", async () => {
     const plans: string[] = [];
@@ -414,6 +414,106 @@ describe("tables", () => {
       expect((await manager.records({ sessionId: "s" }).get("k"))?.value).toBe(1);
     }
     await old.remove();
+  });
+
+  it("of a newer form are left as they are, and nothing is written", async () => {
+    const newer = openSchema("newer");
+    await newer.connect().initialize();
+    await newer.query(`COMMENT ON TABLE "${newer.schema}".agent_sessions IS 'waymark schema 99'`);
+    for (const initialize of ["migrate", "verify"] as const) {
+      await expect(newer.connect({ initialize }).initialize()).rejects.toMatchObject({
+        code: "STATE_TOO_NEW",
+        message: expect.stringContaining("schema 99"),
+      });
+    }
+    expect(await newer.connect().describe()).toMatchObject({ schemaVersion: 99, writable: false });
+    await newer.remove();
+  });
+
+  it.each(["agent_sessions", "agent_messages", "agent_records"])(
+    "of somebody else are left as they are: %s",
+    async (table) => {
+      const foreign = openSchema("foreign");
+      await foreign.query(`CREATE SCHEMA "${foreign.schema}"`);
+      await foreign.query(`CREATE TABLE "${foreign.schema}"."${table}" (id integer, note text)`);
+      await foreign.query(`INSERT INTO "${foreign.schema}"."${table}" VALUES (1, 'ours')`);
+      await expect(foreign.connect().initialize()).rejects.toMatchObject({
+        code: "STORAGE_FAILED",
+        message: expect.stringContaining(`"${table}"`),
+      });
+      const tables = await foreign.query("SELECT tablename FROM pg_tables WHERE schemaname = $1", [
+        foreign.schema,
+      ]);
+      expect(tables).toEqual([{ tablename: table }]);
+      expect(await foreign.query(`SELECT * FROM "${foreign.schema}"."${table}"`)).toEqual([
+        { id: 1, note: "ours" },
+      ]);
+      await foreign.remove();
+    },
+  );
+
+  it("that somebody else has where older tables get their records are left as they are", async () => {
+    const old = openSchema("old_foreign");
+    await old.connect().initialize();
+    await old.query(`DROP TABLE "${old.schema}".agent_records`);
+    await old.query(`CREATE TABLE "${old.schema}".agent_records (song text)`);
+    await old.query(`COMMENT ON TABLE "${old.schema}".agent_sessions IS 'waymark schema 1'`);
+    await expect(old.connect().initialize()).rejects.toMatchObject({
+      code: "STORAGE_FAILED",
+      message: expect.stringContaining('"agent_records"'),
+    });
+    await old.connect({ tables: { records: "waymark_records" } }).initialize();
+    await old.remove();
+  });
+
+  it("are made by printed statements, run twice, for a role that may only use them", async () => {
+    const printed = openSchema("printed");
+    const role = `${printed.schema}_role`;
+    await printed.query(`CREATE ROLE "${role}"`);
+    try {
+      const pool = printed.pool({ max: 1, options: `-c role=${role}` });
+      const limited = (initialize: "migrate" | "verify" | "none") =>
+        printed.connect({ client: pool, initialize });
+      const missing = await limited("verify")
+        .initialize()
+        .catch((error: unknown) => error);
+      expect(missing).toMatchObject({
+        code: "STORAGE_FAILED",
+        message: expect.stringContaining("printSchema()"),
+      });
+      await expect(limited("migrate").initialize()).rejects.toMatchObject({
+        code: "STORAGE_FAILED",
+        message: expect.stringContaining("the role may not do this"),
+      });
+      await limited("none").initialize();
+
+      const text = printSchema({ schema: printed.schema });
+      await printed.query(text);
+      await printed.query(text);
+      await printed.query(`GRANT USAGE ON SCHEMA "${printed.schema}" TO "${role}"`);
+      const tables = ["agent_sessions", "agent_messages", "agent_records"].map(
+        (name) => `"${printed.schema}".${name}`,
+      );
+      await printed.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${tables.join(", ")} TO "${role}"`);
+      for (const initialize of ["verify", "migrate"] as const) {
+        const manager = new PersistenceManager({ adapter: limited(initialize) });
+        const session = createSession({ id: `by ${initialize}` });
+        await manager.saveTurn({ session, messages: [said("1")], records: [{ key: "k", value: 1 }] });
+        expect((await manager.open(session.id ?? ""))?.messages).toHaveLength(1);
+        expect(await manager.deleteSession(session.id ?? "")).toBe(true);
+        expect((await manager.prune()).next).toBeNull();
+      }
+    } finally {
+      await printed.query(`DROP SCHEMA IF EXISTS "${printed.schema}" CASCADE`);
+      await printed.query(`DROP OWNED BY "${role}"; DROP ROLE "${role}"`);
+      await printed.remove();
+    }
+  });
+
+  it("are not asked for with another word than the three", () => {
+    expect(() => store.connect({ initialize: JSON.parse('"yes"') })).toThrow(
+      expect.objectContaining({ code: "INVALID_CONFIGURATION" }),
+    );
   });
 
   it("are made by many connections of one process at once", async () => {
