@@ -1,7 +1,7 @@
 // Users may compile against a library that does not know `Symbol.asyncDispose` yet.
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { PersistenceAdapter } from "../contract/adapter.js";
-import { checkId, checkRecordKey } from "../contract/id.js";
+import { checkId } from "../contract/id.js";
 import type { Message, StoredMessage } from "../contract/message.js";
 import type { SessionStatus } from "../contract/row.js";
 import { ValidationError, WaymarkError } from "../errors.js";
@@ -31,19 +31,7 @@ import {
   defaultDeadlineMs,
 } from "./options.js";
 import { type SessionInfo, type SessionQuery, findActive, findByUser, findSession } from "./queries.js";
-import {
-  type RecordChange,
-  type RecordOptions,
-  type RecordOwner,
-  type RecordStore,
-  checkOwner as checkRecordOwner,
-  checkPage,
-  getRecord,
-  listRecords,
-  prepareRecord,
-  sessionIdOf,
-  writeRecord,
-} from "./records.js";
+import { type RecordOwner, type RecordStore, createRecordStore } from "./records.js";
 import {
   type EraseReport,
   type PruneOptions,
@@ -52,7 +40,7 @@ import {
   pruneSessions,
 } from "./retention.js";
 import { prepareTurn, saveTurn } from "./save.js";
-import type { Saving } from "./saving.js";
+import type { ManagerCall, Saving } from "./saving.js";
 import { exportSession, importSession } from "./transfer.js";
 import { type Watch, createWatch } from "./watch.js";
 
@@ -263,48 +251,7 @@ export class PersistenceManager<TData = Record<string, unknown>> {
    * the store; the object itself holds nothing.
    */
   records(of: RecordOwner): RecordStore {
-    const sessionId = sessionIdOf(of);
-    const read = <T>(
-      name: string,
-      check: (call: string) => void,
-      get: (saving: Saving<TData>) => Promise<T>,
-    ) =>
-      this.#call(name, sessionId, async ({ ready, operation, ticket }) => {
-        checkRecordOwner(of, operation);
-        check(operation);
-        const load = async () => get(await ready());
-        if (sessionId === undefined) return load();
-        return this.#around.load({ operation, sessionId, ticket }, load, () => ({ messages: [] }));
-      });
-    const write = (name: string, key: string, change: RecordChange, options: RecordOptions) =>
-      this.#call(name, sessionId, async ({ ready, operation, ticket }) => {
-        const record = prepareRecord(of, key, change, options, operation);
-        const save = async () => writeRecord(await ready(), record, operation);
-        if (sessionId === undefined) return save();
-        const event = { messages: [], records: [{ key, value: change.isDelete ? null : change.value }] };
-        return this.#around.save({ operation, sessionId, ticket }, event, save);
-      });
-    return {
-      get: (key) =>
-        read(
-          "records.get",
-          (operation) => checkRecordKey(key, operation),
-          (saving) => getRecord(saving, of, key, "records.get"),
-        ),
-      list: (page = {}) =>
-        read(
-          "records.list",
-          (operation) => void checkPage(page, operation),
-          (saving) => listRecords(saving, of, checkPage(page, "records.list"), "records.list"),
-        ),
-      put: async (key, value, options = {}) => {
-        const revision = await write("records.put", key, { value, isDelete: false }, options);
-        if (revision === null) throw new TypeError("a record that was stored has a revision");
-        return revision;
-      },
-      delete: async (key, options = {}) =>
-        (await write("records.delete", key, { isDelete: true }, options)) !== null,
-    };
+    return createRecordStore<TData>(of, this.#around, (name, id, work) => this.#call(name, id, work));
   }
 
   /** Removes a session with all its messages and records. @returns whether it was there. */
@@ -469,7 +416,7 @@ export class PersistenceManager<TData = Record<string, unknown>> {
   async #call<T>(
     operation: string,
     sessionId: string | undefined,
-    work: (call: Call<TData>) => Promise<T>,
+    work: (call: ManagerCall<TData>) => Promise<T>,
   ): Promise<T> {
     if (this.#isClosed)
       throw new WaymarkError("CLOSED", `${operation}: the persistence manager was closed`, { operation });
@@ -524,14 +471,6 @@ export class PersistenceManager<TData = Record<string, unknown>> {
       followers: this.#options.followers,
     };
   }
-}
-
-/** One call, as the code that does its work sees it. */
-interface Call<TData> {
-  readonly operation: string;
-  readonly ticket: number;
-  /** Connects, if nothing has yet. */
-  ready(): Promise<Saving<TData>>;
 }
 
 function checkAdapter(adapter: PersistenceAdapter): void {

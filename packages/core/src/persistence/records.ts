@@ -11,11 +11,12 @@ import { type CommitNow, type Patience, checkPatience } from "../turn/patience.j
 import { expiry, opened, recordBytes } from "../turn/plan.js";
 import { isStored, refusalError } from "../turn/refusal.js";
 import { stampOf, systemOf } from "../turn/system.js";
+import type { Around } from "./around.js";
 import { checkCount, invalid, isOwn, ownerOf } from "./check.js";
 import { type List, listOf } from "./list.js";
 import type { WriteOptions } from "./options.js";
 import { encodeRecordValue } from "./record-values.js";
-import type { Reading } from "./saving.js";
+import type { ManagerCall, Reading } from "./saving.js";
 
 /** Whose records: of a session, of a user, or of the whole application. */
 export type RecordOwner =
@@ -66,10 +67,70 @@ export interface RecordStore {
   delete(key: string, options?: RecordOptions): Promise<boolean>;
 }
 
+/** How the manager runs a call. */
+type RunCall<TData> = <T>(
+  operation: string,
+  sessionId: string | undefined,
+  work: (call: ManagerCall<TData>) => Promise<T>,
+) => Promise<T>;
+
+/** The calls of the manager for the records of one owner; those of a session have the hooks of a session around them. */
+export function createRecordStore<TData>(
+  of: RecordOwner,
+  around: Around<TData>,
+  run: RunCall<TData>,
+): RecordStore {
+  const sessionId = sessionIdOf(of);
+
+  function read<T>(call: ManagerCall<TData>, get: (saving: Reading) => Promise<T>): Promise<T> {
+    const { operation, ticket, ready } = call;
+    const load = async () => get(await ready());
+    if (sessionId === undefined) return load();
+    return around.load({ operation, sessionId, ticket }, load, () => ({ messages: [] }));
+  }
+
+  function write(
+    name: string,
+    key: string,
+    change: RecordChange,
+    options: RecordOptions,
+  ): Promise<string | null> {
+    return run(name, sessionId, async ({ operation, ticket, ready }) => {
+      const record = prepareRecord(of, key, change, options, operation);
+      const save = async () => writeRecord(await ready(), record, operation);
+      if (sessionId === undefined) return save();
+      const event = { messages: [], records: [{ key, value: change.isDelete ? null : change.value }] };
+      return around.save({ operation, sessionId, ticket }, event, save);
+    });
+  }
+
+  return {
+    get: (key) =>
+      run("records.get", sessionId, async (call) => {
+        checkOwner(of, call.operation);
+        checkRecordKey(key, call.operation);
+        return read(call, (saving) => getRecord(saving, of, key, call.operation));
+      }),
+    list: (page = {}) =>
+      run("records.list", sessionId, async (call) => {
+        checkOwner(of, call.operation);
+        const checked = checkPage(page, call.operation);
+        return read(call, (saving) => listRecords(saving, of, checked, call.operation));
+      }),
+    async put(key, value, options = {}) {
+      const revision = await write("records.put", key, { value, isDelete: false }, options);
+      if (revision === null) throw new TypeError("a record that was stored has a revision");
+      return revision;
+    },
+    delete: async (key, options = {}) =>
+      (await write("records.delete", key, { isDelete: true }, options)) !== null,
+  };
+}
+
 const largestPage = 100;
 
 /** @throws `INVALID_ARGUMENT`, `INVALID_ID` */
-export function checkOwner(of: RecordOwner, operation: string): void {
+function checkOwner(of: RecordOwner, operation: string): void {
   if (of === "application") return;
   if (typeof of !== "object" || of === null)
     throw invalid(operation, 'records are those of `{ sessionId }`, of `{ userId }` or of "application"');
@@ -112,7 +173,7 @@ async function presentIn(
   return held.value === null ? null : held;
 }
 
-export async function getRecord(
+async function getRecord(
   saving: Reading,
   of: RecordOwner,
   key: string,
@@ -125,7 +186,7 @@ export async function getRecord(
 }
 
 /** @throws `INVALID_ARGUMENT`, `INVALID_ID` */
-export function checkPage(
+function checkPage(
   {
     after,
     limit = largestPage,
@@ -137,7 +198,7 @@ export function checkPage(
   return { after, limit };
 }
 
-export async function listRecords(
+async function listRecords(
   saving: Reading,
   of: RecordOwner,
   { after, limit }: ReturnType<typeof checkPage>,
@@ -196,16 +257,15 @@ function savedOf({ key, value, revision }: StoredRecord, of: RecordOwner, operat
   return { key, value: decodeValue(value, { operation, sessionId: sessionIdOf(of) }), revision };
 }
 
-export function sessionIdOf(of: RecordOwner): string | undefined {
+function sessionIdOf(of: RecordOwner): string | undefined {
   return typeof of === "object" && of !== null ? of.sessionId : undefined;
 }
 
 /** What a call does to a record. */
-export type RecordChange =
-  { readonly isDelete: false; readonly value: unknown } | { readonly isDelete: true };
+type RecordChange = { readonly isDelete: false; readonly value: unknown } | { readonly isDelete: true };
 
 /** A write of a record, as it was when the call was made. */
-export interface PreparedRecord {
+interface PreparedRecord {
   readonly of: RecordOwner;
   readonly key: string;
   /** Null removes. */
@@ -214,7 +274,7 @@ export interface PreparedRecord {
 }
 
 /** @throws `INVALID_ARGUMENT`, `INVALID_ID`, `INVALID_VALUE` */
-export function prepareRecord(
+function prepareRecord(
   of: RecordOwner,
   key: string,
   write: RecordChange,
@@ -232,7 +292,7 @@ export function prepareRecord(
 }
 
 /** Writes a record, or removes it; resolves to its revision. Null: there was nothing to remove. */
-export async function writeRecord(
+async function writeRecord(
   saving: Reading,
   record: PreparedRecord,
   operation: string,

@@ -41,6 +41,14 @@ export interface Saving<TData> {
 /** @throws `HOOK_FAILED` */
 export type Validate<TData> = (session: SessionState<TData>, call: HookCall) => Promise<ValidationResult>;
 
+/** One call of the manager, as the code that does its work sees it. */
+export interface ManagerCall<TData> {
+  readonly operation: string;
+  readonly ticket: number;
+  /** Connects, if nothing has yet. */
+  ready(): Promise<Saving<TData>>;
+}
+
 /** What reading needs of it. */
 export type Reading = Omit<Saving<unknown>, "conflict" | "validate" | "followers">;
 

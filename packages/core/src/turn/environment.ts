@@ -2,7 +2,7 @@
 export interface TurnEnvironment {
   /** Milliseconds. */
   now(): number;
-  /** A random name: of a life, a revision or an operation. Never the same twice. */
+  /** A random name without `/`: of a life, a revision or an operation. Never the same twice. */
   newId(): string;
   /** Waits before the given retry (from 1); random, so that writers who met do not meet again. */
   pause(retry: number): Promise<void>;
