@@ -1,0 +1,300 @@
+import {
+  type Entry,
+  type Json,
+  type SessionRow,
+  type Status,
+  StorageError,
+  operationWindow,
+} from "@waymark/core/adapter";
+import type { Value } from "./client.js";
+
+/** A row of the sessions table but for its state, which is not needed to see what a turn makes of it. */
+export interface Head {
+  readonly rowid: number;
+  readonly id: string;
+  readonly life: string;
+  readonly revision: string;
+  readonly version: string;
+  readonly user_id: string | null;
+  readonly agent_name: string | null;
+  readonly status: Status;
+  readonly first_sequence: number;
+  readonly last_sequence: number;
+  readonly last_message_at: number | null;
+  readonly created_at: number;
+  readonly updated_at: number;
+  readonly completed_at: number | null;
+  readonly expires_at: number | null;
+  readonly current_route: string | null;
+  readonly current_step: string | null;
+  readonly dirty: number;
+  readonly operation_count: number;
+  readonly operations: string;
+  readonly system: string | null;
+}
+
+export interface Whole extends Head {
+  readonly state: string;
+}
+
+/** Columns that stay as they are from the first write of a row to its end. */
+const keyColumns = ["id", "life", "created_at"];
+/** Columns that each turn may set: none of them has an index. */
+export const plainColumns = [
+  ...["revision", "version", "agent_name", "first_sequence", "last_sequence", "last_message_at"],
+  ...["updated_at", "completed_at", "expires_at", "current_route", "current_step"],
+  ...["operation_count", "operations", "system"],
+];
+/** Columns that an index has. */
+export const indexedColumns = ["user_id", "status", "dirty", "updated_day", "expires_day"];
+
+export const headColumns = [
+  "rowid",
+  ...keyColumns,
+  ...plainColumns,
+  ...indexedColumns.filter((name) => !name.endsWith("_day")),
+];
+/** In the order of `encodeRow`. */
+export const rowColumns = [...keyColumns, ...plainColumns, ...indexedColumns, "state"];
+
+/** Columns with texts of other people's making, of both tables. */
+export const textColumns: ReadonlySet<string> = new Set([
+  ...["id", "life", "revision", "version", "user_id", "agent_name", "current_route", "current_step"],
+  ...["role", "content"],
+]);
+
+export function encodeRow(row: SessionRow): Value[] {
+  return [
+    text(row.id),
+    text(row.life),
+    row.createdAt,
+    ...encodePlain(row, packSystem(row)),
+    ...encodeIndexed(row),
+    JSON.stringify(row.state),
+  ];
+}
+
+/** Values of `plainColumns`. */
+export function encodePlain(row: SessionRow, { count, operations, system }: PackedSystem): Value[] {
+  return [
+    text(row.revision),
+    text(row.version),
+    text(row.agentName),
+    row.first,
+    row.last,
+    row.lastMessageAt,
+    row.updatedAt,
+    row.completedAt,
+    row.expiresAt,
+    text(row.route),
+    text(row.step),
+    count,
+    operations,
+    system,
+  ];
+}
+
+/** Values of `indexedColumns`. */
+export function encodeIndexed(row: SessionRow): Value[] {
+  return [
+    text(row.userId),
+    row.status,
+    row.dirty ? 1 : 0,
+    dayOf(row.updatedAt),
+    row.expiresAt === null ? null : dayOf(row.expiresAt),
+  ];
+}
+
+const dayMs = 24 * 60 * 60 * 1000;
+
+export function dayOf(time: number): number {
+  return Math.floor(time / dayMs);
+}
+
+/** U+0000 ends a text for some drivers, and a lone surrogate becomes the text of somebody else in all of them. */
+export const illFormed = /[\0\p{Surrogate}]/u;
+
+function text<T extends string | null>(value: T): T {
+  if (value !== null && illFormed.test(value))
+    throw new StorageError(
+      "STORAGE_FAILED",
+      "a text has a U+0000 or a lone surrogate, which SQLite does not keep; nothing was written",
+      { operation: "commit" },
+    );
+  return value;
+}
+
+/** @param system core's part, where the caller has it already. */
+export function decodeHead(head: Head, state: Json, system: Json): SessionRow {
+  return {
+    id: head.id,
+    life: head.life,
+    revision: head.revision,
+    version: head.version,
+    userId: head.user_id,
+    agentName: head.agent_name,
+    status: head.status,
+    first: head.first_sequence,
+    last: head.last_sequence,
+    lastMessageAt: head.last_message_at,
+    createdAt: head.created_at,
+    updatedAt: head.updated_at,
+    completedAt: head.completed_at,
+    expiresAt: head.expires_at,
+    route: head.current_route,
+    step: head.current_step,
+    state,
+    dirty: head.dirty === 1,
+    system,
+  };
+}
+
+/** @throws `STORAGE_DAMAGED` */
+export function decodeRow(whole: Whole): SessionRow {
+  return decodeHead(whole, parse(whole.state, whole.id), unpackSystem(whole));
+}
+
+/**
+ * Core's own part of a row as three columns. Each operation is a line, so that a turn appends one and drops the oldest without
+ * reading what is in them. `system` is null unless there is more to keep than operations, or they are not what core writes.
+ */
+export interface PackedSystem {
+  readonly count: number;
+  readonly operations: string;
+  readonly system: string | null;
+}
+
+export function packSystem({ life, system }: SessionRow): PackedSystem {
+  const lines = isRecord(system) ? linesOf(life, system) : null;
+  if (lines === null || !isRecord(system))
+    return { count: 0, operations: "", system: JSON.stringify(system) };
+  return { count: Number(system["count"]), operations: lines.join("\n"), system: null };
+}
+
+function linesOf(life: string, system: JsonRecord): string[] | null {
+  const { pending, operations, count } = system;
+  if (Object.keys(system).length !== 3 || !Array.isArray(pending) || pending.length > 0) return null;
+  if (!Array.isArray(operations) || !Number.isSafeInteger(count) || Object.is(count, -0)) return null;
+  const lines: string[] = [];
+  for (const operation of operations) {
+    const line = packOperation(life, operation);
+    if (line === null) return null;
+    lines.push(line);
+  }
+  return lines;
+}
+
+/** What `system` is after one operation more: core says what it was, and the row which others are remembered. */
+export function appendOperation(head: Head, operation: Json): PackedSystem | null {
+  const line = packOperation(head.life, operation);
+  if (line === null || head.system !== null) return null;
+  const { operations } = head;
+  let start = 0;
+  let lines = operations === "" ? 0 : 1;
+  for (let at = operations.indexOf("\n"); at >= 0; at = operations.indexOf("\n", at + 1)) lines++;
+  for (; lines >= operationWindow; lines--) start = operations.indexOf("\n", start) + 1 || operations.length;
+  const kept = operations.slice(start);
+  return {
+    count: head.operation_count + 1,
+    operations: kept === "" ? line : `${kept}\n${line}`,
+    system: null,
+  };
+}
+
+/** Whether an operation's id may be among those that the row remembers. False is certain. */
+export function mayRemember({ system, operations }: Head, id: string): boolean {
+  return system !== null || operations.includes(JSON.stringify(id));
+}
+
+/** The id first, then the numbers of both versions: the life is the row's. Null for what core does not write. */
+function packOperation(life: string, operation: Json): string | null {
+  if (!isRecord(operation) || Object.keys(operation).length !== 7) return null;
+  const { id, digest, from, version, first, last, at } = operation;
+  const [before, after] = [numberOf(life, from), numberOf(life, version)];
+  if (typeof id !== "string" || typeof digest !== "string" || before === null || after === null) return null;
+  for (const number of [first, last, at])
+    if (!Number.isSafeInteger(number) || Object.is(number, -0)) return null;
+  return `[${JSON.stringify(id)},${before},${after},${first},${last},${at},${JSON.stringify(digest)}]`;
+}
+
+export function unpackSystem({ id, life, operation_count: count, operations, system }: Head): Json {
+  if (system !== null) return parse(system, id);
+  const packed = parse(`[${operations.replaceAll("\n", ",")}]`, id);
+  if (!Array.isArray(packed)) return null;
+  return {
+    pending: [],
+    operations: packed.map((line: PackedOperation) => {
+      const [name, from, version, first, last, at, digest] = line;
+      return { id: name, digest, from: `${life}.${from}`, version: `${life}.${version}`, first, last, at };
+    }),
+    count,
+  };
+}
+
+type PackedOperation = [string, number, number, number, number, number, string];
+type JsonRecord = { readonly [key: string]: Json };
+
+/** The number of a version of this life; null for anything else. */
+function numberOf(life: string, version: Json | undefined): number | null {
+  if (typeof version !== "string" || !version.startsWith(`${life}.`)) return null;
+  const number = Number(version.slice(life.length + 1));
+  return Number.isSafeInteger(number) && number >= 0 && version === `${life}.${number}` ? number : null;
+}
+
+function isRecord(value: Json): value is JsonRecord {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** @throws `STORAGE_DAMAGED` */
+function parse(json: string, sessionId: string): Json {
+  try {
+    return JSON.parse(json);
+  } catch (cause) {
+    throw new StorageError(
+      "STORAGE_DAMAGED",
+      "what is stored of the session is no JSON any more; it was left as it is",
+      { operation: "load", sessionId, cause },
+    );
+  }
+}
+
+/** A row of the messages table without what the reader knows. */
+export interface EntryColumns {
+  readonly sequence: number;
+  readonly user_id: string | null;
+  readonly role: string;
+  readonly content: string;
+  readonly created_at: number;
+  readonly body: string;
+}
+
+/** In the order of `encodeEntry`. */
+export const entryColumns = [
+  ...["session_id", "log", "sequence", "user_id", "role", "content", "created_at", "body"],
+];
+
+export function encodeEntry(entry: Entry): Value[] {
+  return [
+    text(entry.sessionId),
+    text(entry.log),
+    entry.sequence,
+    text(entry.userId),
+    text(entry.role),
+    text(entry.content),
+    entry.createdAt,
+    JSON.stringify(entry.body),
+  ];
+}
+
+export function decodeEntry(sessionId: string, log: string, columns: EntryColumns): Entry {
+  return {
+    sessionId,
+    log,
+    sequence: columns.sequence,
+    userId: columns.user_id,
+    role: columns.role,
+    content: columns.content,
+    createdAt: columns.created_at,
+    body: parse(columns.body, sessionId),
+  };
+}
