@@ -6,10 +6,11 @@ import { benchOpenSearch } from "./opensearch.mjs";
 import { benchRedis } from "./redis.mjs";
 import { benchPostgres } from "./postgres.mjs";
 import { benchSize } from "./size.mjs";
+import { benchSqlite } from "./sqlite.mjs";
 
 const all = {
   ...{ size: benchSize, core: benchCore, file: benchFile },
-  ...{ postgres: benchPostgres, redis: benchRedis, opensearch: benchOpenSearch },
+  ...{ postgres: benchPostgres, sqlite: benchSqlite, redis: benchRedis, opensearch: benchOpenSearch },
 };
 const wanted = process.argv.slice(2);
 console.log(

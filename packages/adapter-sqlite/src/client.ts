@@ -28,6 +28,7 @@ interface NodeSqliteStatement {
 
 /** What is used of a `Database` of sql.js. */
 export interface SqlJsDatabase {
+  exec(text: string): unknown;
   prepare(text: string): SqlJsStatement;
   getRowsModified(): number;
   export(): Uint8Array;
@@ -137,6 +138,12 @@ function unmarked(found: Record<string, unknown>): Record<string, unknown> {
 }
 
 function sqlJsDriver(db: SqlJsDatabase): Driver {
+  function open(text: string): SqlJsStatement {
+    // Of a database that is closed, `prepare` says that there is no memory left. This says that it is closed.
+    db.exec("");
+    return db.prepare(text);
+  }
+
   function readAll<Row>(statement: SqlJsStatement, values: Value[]): Row[] {
     const rows: Row[] = [];
     try {
@@ -158,11 +165,11 @@ function sqlJsDriver(db: SqlJsDatabase): Driver {
       let statement: SqlJsStatement | undefined;
       const all = (...values: Value[]): Row[] => {
         try {
-          return readAll((statement ??= db.prepare(text)), values);
+          return readAll((statement ??= open(text)), values);
         } catch (error) {
           if (!isClosedStatement(error)) throw error;
           // An export of older versions closes every statement. Nothing was run.
-          statement = db.prepare(text);
+          statement = open(text);
           return readAll(statement, values);
         }
       };
@@ -176,7 +183,7 @@ function sqlJsDriver(db: SqlJsDatabase): Driver {
       };
     },
     all<Row>(text: string, ...values: Value[]): Row[] {
-      const statement = db.prepare(text);
+      const statement = open(text);
       try {
         return readAll(statement, values);
       } finally {

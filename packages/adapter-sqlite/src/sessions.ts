@@ -126,12 +126,14 @@ export function createSessions(db: Database, names: Names, rows: Rows): SessionR
     async find(filter, page) {
       const behind = checkFind(page);
       const { where, values } = conditions(filter);
+      // Those that were changed, or end, before some day are few: the planner would rather walk all rows in their order.
+      const byDay = isByDay(filter) ? "+" : "";
       if (behind !== null) {
-        where.push("created_at <= ? AND (created_at < ? OR id > ?)");
+        where.push(`${byDay}created_at <= ? AND (created_at < ? OR id > ?)`);
         values.push(behind.createdAt, behind.createdAt, behind.id);
       }
       const text = `SELECT ${db.select(wholeColumns, textColumns)} FROM ${sessions} WHERE ${where.join(" AND ")}
-        ORDER BY created_at DESC, id LIMIT ?`;
+        ORDER BY ${byDay}created_at DESC, ${byDay}id LIMIT ?`;
       return db.read({ operation: "find" }, () => {
         const found = db.all<Whole>(text, ...values, page.limit + 1);
         const items = found.slice(0, page.limit).map(decodeRow);
@@ -140,6 +142,15 @@ export function createSessions(db: Database, names: Names, rows: Rows): SessionR
       });
     },
   };
+}
+
+function isByDay({ userId, status, dirty, updatedBefore, updatedAfter, expiresBefore }: Filter): boolean {
+  if (userId !== undefined || dirty === true || isDeletingOnly(status)) return false;
+  return updatedBefore !== undefined || updatedAfter !== undefined || expiresBefore !== undefined;
+}
+
+function isDeletingOnly(status: Filter["status"]): boolean {
+  return status?.length === 1 && status[0] === "deleting";
 }
 
 function conditions(filter: Filter): { where: string[]; values: Value[] } {
@@ -156,7 +167,7 @@ function conditions(filter: Filter): { where: string[]; values: Value[] } {
     typeof value !== "string" || illFormed.test(value) ? add("0") : add(`${column} = ?`, value);
   if (status === undefined) add("status <> 'deleting'");
   // A partial index is seen only where the value stands in the text.
-  else if (status.length === 1 && status[0] === "deleting") add("status = 'deleting'");
+  else if (isDeletingOnly(status)) add("status = 'deleting'");
   else add(`status IN (${status.map(() => "?").join(", ")})`, ...status);
   if (userId !== undefined) equal("user_id", userId);
   if (agentName !== undefined) equal("agent_name", agentName);

@@ -38,7 +38,6 @@ interface Settings {
   readonly encoding: string;
   readonly journalMode: string;
   readonly synchronous: number;
-  readonly isQueryOnly: boolean;
 }
 
 function settingsOf(db: Database): Settings {
@@ -47,7 +46,6 @@ function settingsOf(db: Database): Settings {
     encoding: read<string>("encoding") ?? "UTF-8",
     journalMode: read<string>("journal_mode") ?? "",
     synchronous: read<number>("synchronous") ?? 0,
-    isQueryOnly: read<number>("query_only") === 1,
   };
 }
 
@@ -63,12 +61,15 @@ export async function describeDatabase(
     sqlite: db.all<{ version: string }>("SELECT sqlite_version() AS version")[0]?.version ?? "",
     version: foundVersion(db, names),
   }));
-  const canWrite = await db.write(doing, () => !found.isQueryOnly).catch(refusedAsReadOnly);
+  const isReady = found.version === schemaVersion;
+  // Only a statement that writes tells whether it may, even where it finds nothing to write.
+  const probe = () => db.prepare(`DELETE FROM ${names.schema} WHERE version < 0`).run() === 0;
+  const writable = isReady && (await db.write(doing, probe).catch(refusedAsReadOnly));
   const synchronous = synchronousNames[found.synchronous] ?? found.synchronous;
   return {
     server: `SQLite ${found.sqlite} by ${db.driver} (journal_mode ${found.journalMode}, synchronous ${synchronous})`,
     schemaVersion: found.version,
-    writable: canWrite && found.version === schemaVersion,
+    writable,
   };
 }
 

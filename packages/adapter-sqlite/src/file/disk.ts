@@ -6,7 +6,8 @@ export async function replaceFile(path: string, bytes: Uint8Array): Promise<void
   // A link keeps its place: what it points to is replaced.
   const target = (await unlessMissing(fs.realpath(path))) ?? path;
   const mode = (await unlessMissing(fs.stat(target)))?.mode ?? 0o600;
-  const temporary = join(dirname(target), `.${basename(target)}.${process.pid}.new`);
+  // One name: what a process that was killed has left is written over by the next one.
+  const temporary = join(dirname(target), `.${basename(target)}.new`);
   try {
     const file = await fs.open(temporary, "w", mode & 0o777);
     try {
