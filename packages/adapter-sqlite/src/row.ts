@@ -124,8 +124,33 @@ function text<T extends string | null>(value: T): T {
   return value;
 }
 
-/** @param system core's part, where the caller has it already. */
-export function decodeHead(head: Head, state: Json, system: Json): SessionRow {
+/** What the rules of a turn need to know of a row: not its state, and of the operations only their text. */
+export interface Seen {
+  readonly rowid: number;
+  /** Without the state, and without the operations in `system`. */
+  readonly row: SessionRow;
+  readonly packed: PackedSystem;
+}
+
+export function seenOf(head: Head): Seen {
+  const packed = packedOf(head);
+  return { rowid: head.rowid, row: decodeHead(head, null, withoutOperations(packed)), packed };
+}
+
+/** The same after a turn. */
+export function seenAfter({ rowid }: Seen, row: SessionRow, packed: PackedSystem): Seen {
+  return { rowid, row: { ...row, state: null, system: withoutOperations(packed) }, packed };
+}
+
+function withoutOperations({ count }: PackedSystem): Json {
+  return { pending: [], operations: [], count };
+}
+
+function packedOf({ operation_count: count, operations, system }: Head): PackedSystem {
+  return { count, operations, system };
+}
+
+function decodeHead(head: Head, state: Json, system: Json): SessionRow {
   return {
     id: head.id,
     life: head.life,
@@ -151,7 +176,7 @@ export function decodeHead(head: Head, state: Json, system: Json): SessionRow {
 
 /** @throws `STORAGE_DAMAGED` */
 export function decodeRow(whole: Whole): SessionRow {
-  return decodeHead(whole, parse(whole.state, whole.id), unpackSystem(whole));
+  return decodeHead(whole, parse(whole.state, whole.id), unpackSystem(whole, packedOf(whole)));
 }
 
 /**
@@ -174,7 +199,9 @@ export function packSystem({ life, system }: SessionRow): PackedSystem {
 function linesOf(life: string, system: JsonRecord): string[] | null {
   const { pending, operations, count } = system;
   if (Object.keys(system).length !== 3 || !Array.isArray(pending) || pending.length > 0) return null;
-  if (!Array.isArray(operations) || !Number.isSafeInteger(count) || Object.is(count, -0)) return null;
+  if (!Array.isArray(operations) || typeof count !== "number" || !Number.isSafeInteger(count)) return null;
+  // So that the number tells whether there is room for one more.
+  if (operations.length !== Math.min(count, operationWindow)) return null;
   const lines: string[] = [];
   for (const operation of operations) {
     const line = packOperation(life, operation);
@@ -185,24 +212,16 @@ function linesOf(life: string, system: JsonRecord): string[] | null {
 }
 
 /** What `system` is after one operation more: core says what it was, and the row which others are remembered. */
-export function appendOperation(head: Head, operation: Json): PackedSystem | null {
-  const line = packOperation(head.life, operation);
-  if (line === null || head.system !== null) return null;
-  const { operations } = head;
-  let start = 0;
-  let lines = operations === "" ? 0 : 1;
-  for (let at = operations.indexOf("\n"); at >= 0; at = operations.indexOf("\n", at + 1)) lines++;
-  for (; lines >= operationWindow; lines--) start = operations.indexOf("\n", start) + 1 || operations.length;
-  const kept = operations.slice(start);
-  return {
-    count: head.operation_count + 1,
-    operations: kept === "" ? line : `${kept}\n${line}`,
-    system: null,
-  };
+export function appendOperation({ row, packed }: Seen, operation: Json): PackedSystem | null {
+  const line = packOperation(row.life, operation);
+  if (line === null || packed.system !== null) return null;
+  const { count, operations } = packed;
+  const kept = count < operationWindow ? operations : operations.slice(operations.indexOf("\n") + 1);
+  return { count: count + 1, operations: kept === "" ? line : `${kept}\n${line}`, system: null };
 }
 
 /** Whether an operation's id may be among those that the row remembers. False is certain. */
-export function mayRemember({ system, operations }: Head, id: string): boolean {
+export function mayRemember({ system, operations }: PackedSystem, id: string): boolean {
   return system !== null || operations.includes(JSON.stringify(id));
 }
 
@@ -217,7 +236,10 @@ function packOperation(life: string, operation: Json): string | null {
   return `[${JSON.stringify(id)},${before},${after},${first},${last},${at},${JSON.stringify(digest)}]`;
 }
 
-export function unpackSystem({ id, life, operation_count: count, operations, system }: Head): Json {
+export function unpackSystem(
+  { id, life }: { readonly id: string; readonly life: string },
+  { count, operations, system }: PackedSystem,
+): Json {
   if (system !== null) return parse(system, id);
   const packed = parse(`[${operations.replaceAll("\n", ",")}]`, id);
   if (!Array.isArray(packed)) return null;

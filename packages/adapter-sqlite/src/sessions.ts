@@ -11,6 +11,7 @@ import type { Database } from "./database.js";
 import {
   type Head,
   type PackedSystem,
+  type Seen,
   type Whole,
   dayOf,
   decodeRow,
@@ -22,17 +23,18 @@ import {
   indexedColumns,
   plainColumns,
   rowColumns,
+  seenOf,
   textColumns,
 } from "./row.js";
 import type { Names } from "./schema.js";
 
 /** Rows as the repository and whole turns both write and read them. To be called within a transaction. */
 export interface Rows {
-  readHead(id: string): Head | undefined;
+  see(id: string): Seen | null;
   read(id: string): Whole | undefined;
   insert(row: SessionRow): void;
-  /** Stores what a turn has made of a row; the state only where the turn changed it. */
-  move(head: Head, row: SessionRow, system: PackedSystem, isStateChanged: boolean): void;
+  /** Stores what a turn has made of a row; the state only where the turn changed it. False: the row is not as it was seen. */
+  move(seen: Seen, row: SessionRow, packed: PackedSystem, isStateChanged: boolean): boolean;
 }
 
 const assignments = (columns: readonly string[]) => columns.map((name) => `${name} = ?`).join(", ");
@@ -51,40 +53,43 @@ export function createRows(db: Database, names: Names): Rows {
   const insert = db.prepare(insertText(names));
   // SQLite writes an index when a statement names a column of it, whether or not the value changes.
   const moveBy = (columns: readonly string[]) =>
-    db.prepare(`UPDATE ${sessions} SET ${assignments(columns)} WHERE rowid = ?`);
+    db.prepare(`UPDATE ${sessions} SET ${assignments(columns)} WHERE rowid = ? AND revision = ?`);
   const ordinary = moveBy(plainColumns);
   const ordinaryWithState = moveBy([...plainColumns, "state"]);
   const all = moveBy([...plainColumns, ...indexedColumns]);
   const allWithState = moveBy([...plainColumns, ...indexedColumns, "state"]);
 
   return {
-    readHead: (id) => readHead.get(id),
+    see(id) {
+      const head = readHead.get(id);
+      return head === undefined ? null : seenOf(head);
+    },
     read: (id) => read.get(id),
 
     insert(row) {
       insert.run(...encodeRow(row));
     },
 
-    move(head, row, system, isStateChanged) {
-      const isOrdinary = !isIndexMoved(head, row);
-      const values = encodePlain(row, system);
+    move(seen, row, packed, isStateChanged) {
+      const isOrdinary = !isIndexMoved(seen.row, row);
+      const values = encodePlain(row, packed);
       if (!isOrdinary) values.push(...encodeIndexed(row));
       if (isStateChanged) values.push(JSON.stringify(row.state));
-      values.push(head.rowid);
+      values.push(seen.rowid, seen.row.revision);
       const [plain, withState] = isOrdinary ? [ordinary, ordinaryWithState] : [all, allWithState];
-      (isStateChanged ? withState : plain).run(...values);
+      return (isStateChanged ? withState : plain).run(...values) > 0;
     },
   };
 }
 
-function isIndexMoved(head: Head, row: SessionRow): boolean {
+function isIndexMoved(from: SessionRow, to: SessionRow): boolean {
   return (
-    head.user_id !== row.userId ||
-    head.status !== row.status ||
-    head.dirty !== (row.dirty ? 1 : 0) ||
-    dayOf(head.updated_at) !== dayOf(row.updatedAt) ||
-    (head.expires_at === null ? null : dayOf(head.expires_at)) !==
-      (row.expiresAt === null ? null : dayOf(row.expiresAt))
+    from.userId !== to.userId ||
+    from.status !== to.status ||
+    from.dirty !== to.dirty ||
+    dayOf(from.updatedAt) !== dayOf(to.updatedAt) ||
+    (from.expiresAt === null ? null : dayOf(from.expiresAt)) !==
+      (to.expiresAt === null ? null : dayOf(to.expiresAt))
   );
 }
 

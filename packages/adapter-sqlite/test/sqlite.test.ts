@@ -56,13 +56,17 @@ async function stored(adapter: SQLiteAdapter, count: number): Promise<string[]> 
   return ids;
 }
 
+const entry = {
+  ...{ sessionId: "s", log: "l", sequence: 1, userId: null },
+  ...{ role: "user", content: "x", createdAt: 1, body: {} },
+};
+
 /** Every kind of call. */
 const callsOf = ({ sessionRepository, messageRepository, turns }: SQLiteAdapter) => [
   () => sessionRepository.findById("s"),
   () => sessionRepository.find({}, { limit: 1 }),
   () => sessionRepository.delete("s", "r"),
-  () =>
-    messageRepository.insert([{ ...append("s", "x").messages[0]!, sessionId: "s", log: "l", sequence: 1 }]),
+  () => messageRepository.insert([entry]),
   () => messageRepository.findBySessionId("s", { log: "l", from: 1, to: 2 }),
   () => messageRepository.deleteBySessionId("s", { log: "l" }),
   () => turns.commit([append("s", "x")]),
