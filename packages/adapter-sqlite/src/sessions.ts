@@ -10,7 +10,6 @@ import type { Statement, Value } from "./client.js";
 import type { Database } from "./database.js";
 import {
   type Head,
-  type PackedSystem,
   type Seen,
   type Whole,
   dayOf,
@@ -27,6 +26,7 @@ import {
   textColumns,
 } from "./row.js";
 import type { Names } from "./schema.js";
+import type { PackedSystem } from "./system.js";
 
 /** Rows as the repository and whole turns both write and read them. To be called within a transaction. */
 export interface Rows {

@@ -9,17 +9,9 @@ import {
 } from "@waymark/core/adapter";
 import type { Database } from "./database.js";
 import type { Entries } from "./messages.js";
-import {
-  type PackedSystem,
-  type Seen,
-  appendOperation,
-  decodeRow,
-  mayRemember,
-  packSystem,
-  seenAfter,
-  unpackSystem,
-} from "./row.js";
+import { type Seen, decodeRow, seenAfter } from "./row.js";
 import type { Rows } from "./sessions.js";
+import { type PackedSystem, appendOperation, mayRemember, packSystem, unpackSystem } from "./system.js";
 
 /** Commits that have come and are not yet at work, with their outcomes. */
 interface Batch {
@@ -147,7 +139,7 @@ function applyTo(seen: Seen, commit: Commit): { applied: Applied; packed: Packed
   if (commit.retry === undefined && !mayRemember(packed, commit.operation.id)) {
     const applied = applyCommit(row, commit);
     if (!applied.write) return { applied, packed };
-    const next = appendOperation(seen, applied.operation);
+    const next = appendOperation(row.life, packed, applied.operation);
     if (next !== null) return { applied, packed: next };
   }
   const applied = applyCommit({ ...row, system: unpackSystem(row, packed) }, commit);

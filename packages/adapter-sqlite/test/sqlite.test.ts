@@ -496,6 +496,26 @@ describe("turns", () => {
     }
   });
 
+  it("a row that was changed in between, by whomever, is read again", async () => {
+    const store = newStore();
+    const [one, two] = [store.connect(), store.connect()];
+    const [id = ""] = await stored(one, 1);
+    for (let round = 0; round < 3; round++) {
+      for (const adapter of [one, one, two])
+        expect(await adapter.turns.commit([append(id, "x")])).toMatchObject([{ status: "committed" }]);
+      const row = await two.sessionRepository.findById(id);
+      if (row === null) throw new Error("not stored");
+      await two.sessionRepository.update({ ...row, revision: newName("r"), userId: "ann" }, row.revision);
+    }
+    const loaded = await one.turns.load(id, { last: 100 });
+    expect(loaded?.row).toMatchObject({ last: 10, userId: "ann", system: { count: 10 } });
+    expect(loaded?.entries.length).toBe(10);
+    if (loaded === null) throw new Error("not stored");
+    await two.sessionRepository.delete(id, loaded.row.revision);
+    expect(await one.turns.commit([append(id, "x")])).toEqual([{ status: "absent" }]);
+    expect(await one.turns.commit([creation(id)])).toMatchObject([{ status: "committed", first: 1 }]);
+  });
+
   it("a message whose key is taken stays, and the turn and its neighbours are stored", async () => {
     const adapter = newStore().connect();
     const ids = await stored(adapter, 3);
