@@ -159,6 +159,14 @@ describe("a file of sql.js", () => {
     await adapter.disconnect();
   });
 
+  it("is not made by a manager that is closed without having been used", async () => {
+    const { path } = newStore();
+    const manager = new PersistenceManager({ adapter: open(path).adapter });
+    await manager.flush();
+    await manager.close();
+    expect(existsSync(path)).toBe(false);
+  });
+
   it("is kept for all adapters on one handle, until the last is disconnected", async () => {
     const { path } = newStore();
     const { db, adapter } = open(path);

@@ -48,13 +48,16 @@ type SharedKeeper = FileKeeper;
 function createKeeper(path: string, source: Source): SharedKeeper {
   let lock: Lock | null = null;
   let users = 0;
-  /** What `source.changes()` was when the file was last written; null where it has to be written in any case. */
-  let written: number | null = null;
+  /**
+   * What `source.changes()` was when the file was last written; null where it has to be written in any case, undefined before
+   * it was opened, when nothing was acknowledged either.
+   */
+  let written: number | null | undefined;
   let writing: Promise<void> | null = null;
   let turn: Promise<unknown> = Promise.resolve();
   let timer: ReturnType<typeof setTimeout> | undefined;
 
-  const isWritten = () => written !== null && written === source.changes();
+  const isWritten = () => written === undefined || written === source.changes();
 
   async function write(): Promise<void> {
     if (lock === null) throw closed();
