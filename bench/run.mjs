@@ -7,10 +7,12 @@ import { benchRedis } from "./redis.mjs";
 import { benchPostgres } from "./postgres.mjs";
 import { benchRetention } from "./retention.mjs";
 import { benchSize } from "./size.mjs";
+import { benchSqlite } from "./sqlite.mjs";
 
 const all = {
   ...{ size: benchSize, core: benchCore, file: benchFile },
-  ...{ postgres: benchPostgres, redis: benchRedis, opensearch: benchOpenSearch, retention: benchRetention },
+  ...{ postgres: benchPostgres, sqlite: benchSqlite, redis: benchRedis, opensearch: benchOpenSearch },
+  retention: benchRetention,
 };
 const wanted = process.argv.slice(2);
 console.log(

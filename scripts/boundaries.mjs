@@ -55,6 +55,9 @@ const allowed = { ...layers, ...entries };
 /** What a package other than core may import besides its own files; an adapter not named here gets `adapter`. */
 const packages = {
   adapter: ["@waymark/core/adapter"],
+  // By the package's own `imports` map: only under Node.
+  "adapter-sqlite": ["@waymark/core/adapter", "#file"],
+  "adapter-sqlite/src/file": ["@waymark/core/adapter", "node:"],
   "adapter-testkit": ["@waymark/core", "node:"],
   "create-adapter": ["node:"],
 };
@@ -113,7 +116,8 @@ function checkCore(file, { name, at }) {
 }
 
 function checkPackage(name, file, imported) {
-  const open = packages[name] ?? packages.adapter;
+  const part = Object.keys(packages).findLast((key) => file.startsWith(`packages/${key}/`));
+  const open = packages[part ?? "adapter"];
   if (imported.name.startsWith(".") || open.some((prefix) => imported.name.startsWith(prefix))) return;
   violations.push(
     `${imported.at} ${name} may import ${open.join(" and ")} only, not ${imported.name}. ` +

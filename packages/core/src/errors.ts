@@ -47,6 +47,10 @@ export const errorCodes = {
     retryable: false,
     meaning: "whether the operation was applied can no longer be told; it was not applied again",
   },
+  CLIENT_IN_TRANSACTION: {
+    retryable: true,
+    meaning: "the client that the adapter was given has a transaction open; nothing was written",
+  },
   STORAGE_FAILED: { retryable: false, meaning: "the store refused or failed; `cause` has its own error" },
   STORAGE_UNAVAILABLE: {
     retryable: true,
