@@ -2,6 +2,7 @@ import { keepFile } from "#file";
 import {
   type MessageRepository,
   type PersistenceAdapter,
+  type Records,
   type SessionRepository,
   type Turns,
   ValidationError,
@@ -12,6 +13,7 @@ import { failure } from "./failure.js";
 import { checkSettings, describeDatabase, isOnDisk } from "./settings.js";
 import type { FileKeeper } from "./file/keeper.js";
 import { createEntries, createMessages } from "./messages.js";
+import { createKeptRecords, createRecords } from "./records.js";
 import { type Names, type TableNames, createTables, namesOf } from "./schema.js";
 import { createRows, createSessions } from "./sessions.js";
 import { createTurns } from "./turns.js";
@@ -19,7 +21,7 @@ import { createTurns } from "./turns.js";
 export interface SQLiteAdapterOptions {
   /** A database opened with sql.js, better-sqlite3 or `node:sqlite`. It stays yours: the adapter never closes it. */
   readonly db: SQLiteHandle;
-  /** Names of the tables. Default: `agent_sessions` and `agent_messages`. */
+  /** Names of the tables. Default: `agent_sessions`, `agent_messages` and `agent_records`. */
   readonly tables?: TableNames;
   /** With sql.js under Node: the file to keep the database in, which it was loaded from. Default: memory alone. */
   readonly file?: string;
@@ -37,6 +39,7 @@ export class SQLiteAdapter implements PersistenceAdapter {
   readonly sessionRepository: SessionRepository;
   readonly messageRepository: MessageRepository;
   readonly turns: Turns;
+  readonly records: Records;
   readonly #db: Database;
   readonly #names: Names;
   readonly #keeper: FileKeeper | null;
@@ -52,13 +55,15 @@ export class SQLiteAdapter implements PersistenceAdapter {
     const db = createDatabase(driver, keeper === null, () => keeper?.changed());
     const rows = createRows(db, names);
     const entries = createEntries(db, names);
+    const kept = createKeptRecords(db, names);
     this.#db = db;
     this.#names = names;
     this.#keeper = keeper;
     this.durability = keeper !== null ? "flush" : isOnDisk(handle, driver) ? "commit" : "process";
     this.sessionRepository = createSessions(db, names, rows);
-    this.messageRepository = createMessages(db, names, entries);
-    this.turns = createTurns(db, rows, entries);
+    this.messageRepository = createMessages(db, entries);
+    this.turns = createTurns(db, rows, entries, kept);
+    this.records = createRecords(db, names, kept);
   }
 
   /**

@@ -9,6 +9,8 @@ export interface Entries {
   insert(entries: readonly Entry[]): void;
   /** At most 1,000, ascending. */
   find(sessionId: string, log: string, from: number, to: number): Entry[];
+  /** Those of one log up to a sequence; answers how many there were. */
+  remove(sessionId: string, log: string, to: number): number;
 }
 
 const foundColumns = ["sequence", "user_id", "role", "content", "created_at", "body"];
@@ -22,6 +24,7 @@ export function createEntries(db: Database, { messages }: Names): Entries {
   const find = db.prepare<EntryColumns>(`SELECT ${db.select(foundColumns, textColumns)}
     FROM ${messages} WHERE session_id = ? AND log = ? AND sequence BETWEEN ? AND ?
     ORDER BY sequence LIMIT 1000`);
+  const remove = db.prepare(`DELETE FROM ${messages} WHERE session_id = ? AND log = ? AND sequence <= ?`);
 
   return {
     insert(entries) {
@@ -32,12 +35,12 @@ export function createEntries(db: Database, { messages }: Names): Entries {
       const found = find.all(sessionId, log, bound(Math.ceil(from)), bound(to));
       return found.map((columns) => decodeEntry(sessionId, log, columns));
     },
+
+    remove: (sessionId, log, to) => remove.run(sessionId, log, bound(to)),
   };
 }
 
-export function createMessages(db: Database, { messages }: Names, stored: Entries): MessageRepository {
-  const remove = db.prepare(`DELETE FROM ${messages} WHERE session_id = ? AND log = ? AND sequence <= ?`);
-
+export function createMessages(db: Database, stored: Entries): MessageRepository {
   return {
     async insert(entries) {
       for (const { sessionId } of entries) checkId(sessionId, "insert");
@@ -55,7 +58,7 @@ export function createMessages(db: Database, { messages }: Names, stored: Entrie
     async deleteBySessionId(sessionId, { log, to = Infinity }) {
       checkId(sessionId, "deleteBySessionId");
       const doing = { operation: "deleteBySessionId", sessionId };
-      return db.write(doing, () => remove.run(sessionId, log, bound(to)));
+      return db.write(doing, () => stored.remove(sessionId, log, to));
     },
   };
 }

@@ -51,10 +51,10 @@ export const headColumns = [
 /** In the order of `encodeRow`. */
 export const rowColumns = [...keyColumns, ...plainColumns, ...indexedColumns, "state"];
 
-/** Columns with texts of other people's making, of both tables. */
+/** Columns with texts of other people's making, of all tables. */
 export const textColumns: ReadonlySet<string> = new Set([
   ...["id", "life", "revision", "version", "user_id", "agent_name", "current_route", "current_step"],
-  ...["role", "content"],
+  ...["role", "content", "scope", "key", "stamp"],
 ]);
 
 export function encodeRow(row: SessionRow): Value[] {
@@ -108,7 +108,7 @@ export function dayOf(time: number): number {
 /** U+0000 ends a text for some drivers, and a lone surrogate becomes the text of somebody else in all of them. */
 export const illFormed = /[\0\p{Surrogate}]/u;
 
-function text<T extends string | null>(value: T): T {
+export function text<T extends string | null>(value: T): T {
   if (value !== null && illFormed.test(value))
     throw new StorageError(
       "STORAGE_FAILED",

@@ -6,10 +6,16 @@ import type { Doing } from "./failure.js";
 export interface Names {
   readonly sessions: string;
   readonly messages: string;
+  readonly records: string;
   /** Keeps the number of the tables' form. */
   readonly schema: string;
   /** For messages and lookups, not quoted. */
-  readonly plain: { readonly sessions: string; readonly messages: string; readonly schema: string };
+  readonly plain: {
+    readonly sessions: string;
+    readonly messages: string;
+    readonly records: string;
+    readonly schema: string;
+  };
 }
 
 export interface TableNames {
@@ -17,24 +23,30 @@ export interface TableNames {
   readonly sessions?: string;
   /** Default: `agent_messages`. */
   readonly messages?: string;
+  /** Default: `agent_records`; beside sessions of another name, that with `_records`. */
+  readonly records?: string;
 }
 
 /** @throws `INVALID_CONFIGURATION` */
 export function namesOf({
   sessions = "agent_sessions",
   messages = "agent_messages",
+  records = sessions === "agent_sessions" ? "agent_records" : `${sessions}_records`,
 }: TableNames = {}): Names {
-  for (const name of [sessions, messages]) {
+  for (const name of [sessions, messages, records]) {
     if (typeof name !== "string" || name === "" || /[\0\p{Surrogate}]/u.test(name) || /^sqlite_/i.test(name))
       throw invalid("a table name must be a text that is not empty and does not begin with `sqlite_`");
   }
-  const plain = { sessions, messages, schema: `${sessions}_schema` };
+  const plain = { sessions, messages, records, schema: `${sessions}_schema` };
   // SQLite compares names without regard to the case of ASCII letters.
-  if (new Set(Object.values(plain).map(lower)).size < 3)
-    throw invalid("sessions and messages need a table each, and `<sessions>_schema` is kept for the schema");
+  if (new Set(Object.values(plain).map(lower)).size < 4)
+    throw invalid(
+      "sessions, messages and records need a table each, and `<sessions>_schema` is kept for the schema",
+    );
   return {
     sessions: `main.${quote(sessions)}`,
     messages: `main.${quote(messages)}`,
+    records: `main.${quote(records)}`,
     schema: `main.${quote(plain.schema)}`,
     plain,
   };
@@ -69,7 +81,7 @@ export function indexNames({ plain }: Names): string[] {
 
 /** Each takes the tables from one version to the next. Only ever appended to: databases of every version are about. */
 const migrations: readonly ((names: Names) => string[])[] = [
-  ({ sessions, messages, plain }) => [
+  ({ sessions, messages, records, plain }) => [
     // Ordinary tables: in one WITHOUT ROWID, a row of more than a quarter of a page would take a page of its own. What is
     // large stands last, so that it need not be read for what is before it.
     `CREATE TABLE ${sessions} (
@@ -107,6 +119,14 @@ const migrations: readonly ((names: Names) => string[])[] = [
       created_at INTEGER NOT NULL,
       body TEXT NOT NULL,
       PRIMARY KEY (session_id, log, sequence)
+    )`,
+    `CREATE TABLE ${records} (
+      scope TEXT NOT NULL,
+      key TEXT NOT NULL,
+      value TEXT,
+      revision TEXT NOT NULL,
+      stamp TEXT NOT NULL,
+      PRIMARY KEY (scope, key)
     )`,
     ...indexDefinitions.map(
       ([purpose, on]) =>

@@ -35,6 +35,8 @@ export interface Rows {
   insert(row: SessionRow): void;
   /** Stores what a turn has made of a row; the state only where the turn changed it. False: the row is not as it was seen. */
   move(seen: Seen, row: SessionRow, packed: PackedSystem, isStateChanged: boolean): boolean;
+  /** False: the row is not as it was seen, or gone. */
+  remove(id: string, revision: string): boolean;
 }
 
 const assignments = (columns: readonly string[]) => columns.map((name) => `${name} = ?`).join(", ");
@@ -51,6 +53,7 @@ export function createRows(db: Database, names: Names): Rows {
     `SELECT ${db.select(wholeColumns, textColumns)} FROM ${sessions} WHERE id = ?`,
   );
   const insert = db.prepare(insertText(names));
+  const remove = db.prepare(`DELETE FROM ${sessions} WHERE id = ? AND revision = ?`);
   // SQLite writes an index when a statement names a column of it, whether or not the value changes.
   const moveBy = (columns: readonly string[]) =>
     db.prepare(`UPDATE ${sessions} SET ${assignments(columns)} WHERE rowid = ? AND revision = ?`);
@@ -79,6 +82,8 @@ export function createRows(db: Database, names: Names): Rows {
       const [plain, withState] = isOrdinary ? [ordinary, ordinaryWithState] : [all, allWithState];
       return (isStateChanged ? withState : plain).run(...values) > 0;
     },
+
+    remove: (id, revision) => remove.run(id, revision) > 0,
   };
 }
 
@@ -98,7 +103,6 @@ export function createSessions(db: Database, names: Names, rows: Rows): SessionR
   const create = db.prepare(`${insertText(names)} ON CONFLICT (id) DO NOTHING`);
   const changing = [...plainColumns, ...indexedColumns, "state"];
   const update = db.prepare(`UPDATE ${sessions} SET ${assignments(changing)} WHERE id = ? AND revision = ?`);
-  const remove = db.prepare(`DELETE FROM ${sessions} WHERE id = ? AND revision = ?`);
   const changed = (statement: Statement<never>, values: readonly Value[]) => statement.run(...values) > 0;
 
   return {
@@ -125,7 +129,7 @@ export function createSessions(db: Database, names: Names, rows: Rows): SessionR
 
     async delete(id, seen) {
       checkId(id, "delete");
-      return db.write({ operation: "delete", sessionId: id }, () => changed(remove, [id, seen]));
+      return db.write({ operation: "delete", sessionId: id }, () => rows.remove(id, seen));
     },
 
     async find(filter, page) {

@@ -5,10 +5,13 @@ import {
   type Turns,
   applyCommit,
   checkId,
+  historyLog,
   isWaymarkError,
+  sessionScope,
 } from "@waymark/core/adapter";
 import type { Database } from "./database.js";
 import type { Entries } from "./messages.js";
+import type { KeptRecords } from "./records.js";
 import { type Seen, decodeRow, seenAfter } from "./row.js";
 import type { Rows } from "./sessions.js";
 import { type PackedSystem, appendOperation, mayRemember, packSystem, unpackSystem } from "./system.js";
@@ -29,7 +32,7 @@ const rowsRemembered = 1000;
  * A row that this process wrote last need not be read for the next turn: a revision is never used again, so the row is as it
  * was if it still has that one, which the statement that writes it decides. All else is asked of the stored row.
  */
-export function createTurns(db: Database, rows: Rows, entries: Entries): Turns {
+export function createTurns(db: Database, rows: Rows, entries: Entries, records: KeptRecords): Turns {
   const remembered = new Map<string, Seen>();
   let open: Batch | null = null;
 
@@ -43,6 +46,7 @@ export function createTurns(db: Database, rows: Rows, entries: Entries): Turns {
     if (!applied.write) return applied.outcome;
     rows.insert(applied.row);
     entries.insert(applied.entries);
+    records.apply(applied.records);
     return applied.outcome;
   }
 
@@ -53,6 +57,7 @@ export function createTurns(db: Database, rows: Rows, entries: Entries): Turns {
     if (seen.row.dirty) return { status: "busy" };
     if (!rows.move(seen, applied.row, packed, commit.set.state !== undefined)) return null;
     entries.insert(applied.entries);
+    records.apply(applied.records);
     moved.set(commit.id, seenAfter(seen, applied.row, packed));
     return applied.outcome;
   }
@@ -129,6 +134,19 @@ export function createTurns(db: Database, rows: Rows, entries: Entries): Turns {
         const from = Math.max(row.first, row.last - last + 1);
         return { row, entries: from > row.last ? [] : entries.find(id, row.life, from, row.last) };
       });
+    },
+
+    async remove(sessions) {
+      for (const { id } of sessions) checkId(id, "remove");
+      return db.write({ operation: "remove", sessionId: sessions[0]?.id }, () =>
+        sessions.map(({ id, revision }) => {
+          const life = rows.see(id)?.row.life;
+          if (life === undefined || !rows.remove(id, revision)) return false;
+          for (const log of [life, historyLog(life)]) entries.remove(id, log, Infinity);
+          records.removeScope(sessionScope(id, life));
+          return true;
+        }),
+      );
     },
   };
 }
