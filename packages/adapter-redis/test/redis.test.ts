@@ -294,7 +294,7 @@ describe.each(servers)("on $name", (server) => {
       const manager = new PersistenceManager({ adapter: new RedisAdapter({ redis: client, keyPrefix }) });
       const session = createSession<{ turn: number }>({ id: "s", data: { turn: 0 } });
       const save = async (values: Record<string, number>) => {
-        session.data.turn++;
+        session.data.turn = (session.data.turn ?? 0) + 1;
         const records = Object.entries(values).map(([key, value]) => ({ key, value }));
         last.number = 0;
         await manager.saveTurn({ session, messages: [said("x")], records });
@@ -453,7 +453,7 @@ describe.each(servers)("on $name", (server) => {
       await manager.saveTurn({ session, messages: [said("a")] });
       for (const key of keys.records("s")) {
         await redis.set(key, "something else");
-        session.data.turn++;
+        session.data.turn = (session.data.turn ?? 0) + 1;
         const turn = { session, messages: [said("b")], records: [{ key: "k", value: 1 }] };
         await expect(manager.saveTurn(turn)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
         await redis.unlink(key);
