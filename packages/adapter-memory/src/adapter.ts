@@ -1,6 +1,5 @@
 import type {
   Entry,
-  Expiry,
   MessageRepository,
   PersistenceAdapter,
   Records,
@@ -10,7 +9,6 @@ import type {
   StoredRecord,
   Turns,
 } from "@waymark/core/adapter";
-import { createExpiry } from "./expiry.js";
 import { createMessages } from "./messages.js";
 import { createRecords } from "./records.js";
 import { createSearch } from "./search.js";
@@ -19,7 +17,7 @@ import { type Store, createStore } from "./store.js";
 import { createTurns } from "./turns.js";
 
 /** What a store can do beyond the two repositories. */
-export type Facet = "turns" | "records" | "search" | "expiry";
+export type Facet = "turns" | "records" | "search";
 
 export interface MemoryAdapterOptions {
   /** Facets to leave out, to see what core does for a store that does not have them. Default: none. */
@@ -46,7 +44,6 @@ export class MemoryAdapter implements PersistenceAdapter {
   readonly turns: Turns | undefined;
   readonly records: Records | undefined;
   readonly search: Search | undefined;
-  readonly expiry: Expiry | undefined;
   readonly #store: Store = createStore();
 
   constructor({ without = [] }: MemoryAdapterOptions = {}) {
@@ -57,7 +54,6 @@ export class MemoryAdapter implements PersistenceAdapter {
     this.turns = has("turns") ? createTurns(store) : undefined;
     this.records = has("records") ? createRecords(store) : undefined;
     this.search = has("search") ? createSearch(store) : undefined;
-    this.expiry = has("expiry") ? createExpiry(store) : undefined;
   }
 
   async describe(): Promise<{ server: string; schemaVersion: number; writable: boolean }> {

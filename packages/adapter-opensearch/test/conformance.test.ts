@@ -5,7 +5,7 @@ import { openIndices } from "./server.js";
 testAdapter(
   {
     name: "OpenSearch",
-    expects: { durability: "commit", turns: false, records: false, search: false, expiry: false },
+    expects: { durability: "commit", turns: false, records: false, search: false },
     processEntry: new URL("./process-entry.mjs", import.meta.url),
     async open() {
       const store = openIndices("kit");

@@ -5,7 +5,7 @@ import { openSchema } from "./server.js";
 testAdapter(
   {
     name: "PostgreSQL",
-    expects: { durability: "commit", turns: true, records: true, search: false, expiry: false },
+    expects: { durability: "commit", turns: true, records: true, search: false },
     processEntry: new URL("./process-entry.mjs", import.meta.url),
     async open() {
       const store = openSchema("kit");

@@ -41,7 +41,6 @@ export interface Expectations {
   readonly turns: boolean;
   readonly records: boolean;
   readonly search: boolean;
-  readonly expiry: boolean;
 }
 
 /** Milliseconds. The type fits hooks that take options in this place, too, as node's do; those ignore a number. */

@@ -4,7 +4,6 @@ import { conflicts } from "./levels/conflicts.js";
 import { endings } from "./levels/endings.js";
 import { entries } from "./levels/entries.js";
 import { evolution } from "./levels/evolution.js";
-import { facets } from "./levels/facets.js";
 import { find } from "./levels/find.js";
 import { groups } from "./levels/groups.js";
 import { isolation } from "./levels/isolation.js";
@@ -14,12 +13,13 @@ import { retries } from "./levels/retries.js";
 import { records } from "./levels/records.js";
 import { retention } from "./levels/retention.js";
 import { rows } from "./levels/rows.js";
+import { search } from "./levels/search.js";
 import { turns } from "./levels/turns.js";
 import { values } from "./levels/values.js";
 
 /** All that is tested, in this order. Each is in a file of its own in `levels/`. */
 export const levels: readonly Level[] = [
-  ...[adapter, rows, find, entries, facets],
+  ...[adapter, rows, find, entries, search],
   ...[turns, conflicts, retries, groups, endings, records, evolution, retention],
   ...[values, isolation, races, kills],
 ];

@@ -163,7 +163,7 @@ function problemOf({ name, open, expects, processEntry }: Harness): string | nul
   if (typeof open !== "function") return "has to have `open`, which makes an empty store";
   if (typeof expects !== "object" || expects === null)
     return "has to say in `expects` what the adapter claims";
-  for (const facet of ["turns", "records", "search", "expiry"] as const) {
+  for (const facet of ["turns", "records", "search"] as const) {
     if (typeof expects[facet] !== "boolean")
       return `has to say in \`expects.${facet}\` whether there is the facet`;
   }

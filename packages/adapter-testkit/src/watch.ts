@@ -28,14 +28,7 @@ type Check = (answer: unknown) => string | null;
 
 /** The same adapter, each call of which is bounded in time and has its answer checked. */
 export function watch(adapter: PersistenceAdapter, monitor: Monitor): PersistenceAdapter {
-  const {
-    sessionRepository: sessions,
-    messageRepository: messages,
-    turns,
-    records,
-    search,
-    expiry,
-  } = adapter;
+  const { sessionRepository: sessions, messageRepository: messages, turns, records, search } = adapter;
 
   async function call<T>(name: string, invoke: () => Promise<T>, check: Check): Promise<T> {
     const fault = (text: string, cause?: unknown) => {
@@ -122,9 +115,6 @@ export function watch(adapter: PersistenceAdapter, monitor: Monitor): Persistenc
       scopes: (page) => call("records.scopes", () => records.scopes(page), areTexts),
     },
     search,
-    expiry: expiry && {
-      sweep: (options) => call("expiry.sweep", () => expiry.sweep(options), isCount),
-    },
     initialize: () => call("initialize", async () => adapter.initialize?.(), anything),
     flush: () => call("flush", async () => adapter.flush?.(), anything),
     disconnect: () => call("disconnect", async () => adapter.disconnect?.(), anything),

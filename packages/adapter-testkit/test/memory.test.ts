@@ -5,4 +5,4 @@ import { memory } from "./support/stores.js";
 const runner = { describe, it, beforeAll, afterAll };
 
 testAdapter(memory("memory"), runner);
-testAdapter(memory("memory without facets", { without: ["turns", "records", "search", "expiry"] }), runner);
+testAdapter(memory("memory without facets", { without: ["turns", "records", "search"] }), runner);

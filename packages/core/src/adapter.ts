@@ -1,5 +1,5 @@
 export type { PersistenceAdapter } from "./contract/adapter.js";
-export type { Expiry, RecordWrite, Records, Search, SearchHit, StoredRecord } from "./contract/facets.js";
+export type { RecordWrite, Records, Search, SearchHit, StoredRecord } from "./contract/facets.js";
 export { isExpired } from "./contract/expiry.js";
 export { checkId, checkRecordKey, utf8Length } from "./contract/id.js";
 export type { Json } from "./contract/json.js";

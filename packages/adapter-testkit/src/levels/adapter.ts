@@ -11,9 +11,9 @@ const cases: readonly Case[] = [
     name: "the adapter is what it is declared to be",
     todo: "Compare `expects` of the harness with the adapter: a facet that is lost is a defect, a new one has to be declared.",
     async run({ adapter, harness }) {
-      const { turns, records, search, expiry, durability, name, limits } = adapter;
+      const { turns, records, search, durability, name, limits } = adapter;
       const has = (facet: object | undefined) => facet !== undefined;
-      const actual = { turns: has(turns), records: has(records), search: has(search), expiry: has(expiry) };
+      const actual = { turns: has(turns), records: has(records), search: has(search) };
       assertSame({ durability, ...actual }, { ...harness.expects }, "what the adapter has");
       assert.ok(name.length > 0, "an adapter has to have a name");
       assert.ok(

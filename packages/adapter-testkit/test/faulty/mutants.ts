@@ -354,18 +354,6 @@ const seenElsewhere: readonly Mutant[] = [
       },
     }),
   }),
-  mutant("a sweep without bounds", /no more than it may/, {
-    expiry: (right) => ({ sweep: ({ now }) => right.sweep({ now, limit: 1_000_000 }) }),
-  }),
-  mutant("a sweep that leaves the messages", /removes whole sessions/, {
-    expiry: (_, { sessionRepository }) => ({
-      sweep: async ({ now, limit }) => {
-        const { items } = await sessionRepository.find({ expiresBefore: now + 1 }, { limit });
-        for (const row of items) await sessionRepository.delete(row.id, row.revision);
-        return items.length;
-      },
-    }),
-  }),
   mutant("a delete of messages stops at a hundred", /thousand entries/, {
     messages: (right) => ({
       deleteBySessionId: async (id, { log, to = Infinity }) => {

@@ -2,7 +2,6 @@ import type { MemoryAdapter } from "@waymark/adapter-memory";
 import type {
   Commit,
   Entry,
-  Expiry,
   MessageRepository,
   Outcome,
   PersistenceAdapter,
@@ -28,12 +27,11 @@ export interface Changes {
   readonly messages?: (right: MessageRepository, adapter: MemoryAdapter) => Partial<MessageRepository>;
   readonly turns?: (right: Turns, adapter: MemoryAdapter) => Partial<Turns>;
   readonly records?: (right: Records) => Partial<Records>;
-  readonly expiry?: (right: Expiry, adapter: MemoryAdapter) => Partial<Expiry>;
   readonly adapter?: (right: MemoryAdapter) => Partial<PersistenceAdapter>;
 }
 
 export function change(right: MemoryAdapter, changes: Changes): PersistenceAdapter {
-  const { sessionRepository, messageRepository, turns, records, search, expiry } = right;
+  const { sessionRepository, messageRepository, turns, records, search } = right;
   return {
     name: right.name,
     durability: right.durability,
@@ -43,7 +41,6 @@ export function change(right: MemoryAdapter, changes: Changes): PersistenceAdapt
     turns: turns && { ...turns, ...changes.turns?.(turns, right) },
     records: records && { ...records, ...changes.records?.(records) },
     search,
-    expiry: expiry && { ...expiry, ...changes.expiry?.(expiry, right) },
     ...changes.adapter?.(right),
   };
 }

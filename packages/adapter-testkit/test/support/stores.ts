@@ -32,7 +32,6 @@ export function memory(
       turns: has("turns"),
       records: has("records"),
       search: has("search"),
-      expiry: has("expiry"),
     },
   };
 }
@@ -49,6 +48,6 @@ export const files: Harness = {
       remove: () => rm(directory, { recursive: true, force: true }),
     };
   },
-  expects: { durability: "commit", turns: true, records: true, search: false, expiry: false },
+  expects: { durability: "commit", turns: true, records: true, search: false },
   processEntry: new URL("../children/files.mjs", import.meta.url),
 };

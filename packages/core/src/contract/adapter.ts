@@ -1,4 +1,4 @@
-import type { Expiry, Records, Search } from "./facets.js";
+import type { Records, Search } from "./facets.js";
 import type { MessageRepository, SessionRepository } from "./repositories.js";
 import type { Turns } from "./turns.js";
 
@@ -18,7 +18,6 @@ export interface PersistenceAdapter {
   readonly turns?: Turns | undefined;
   readonly records?: Records | undefined;
   readonly search?: Search | undefined;
-  readonly expiry?: Expiry | undefined;
   /** Connects, and creates or checks what the store needs. Safe to call more than once. */
   initialize?(): Promise<void>;
   /** Resolves when everything acknowledged so far is durable. */

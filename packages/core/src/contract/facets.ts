@@ -66,9 +66,3 @@ export interface Search {
     cursor?: string;
   }): Promise<Page<SearchHit>>;
 }
-
-/** Facet: the store itself removes whole sessions, messages and records included, by `expiresAt`. */
-export interface Expiry {
-  /** Removes up to `limit` sessions whose time is over at `now`; resolves to how many. */
-  sweep(options: { now: number; limit: number }): Promise<number>;
-}
