@@ -1,6 +1,7 @@
 import {
   type MessageRepository,
   type PersistenceAdapter,
+  type Records,
   type SessionRepository,
   type Turns,
   ValidationError,
@@ -9,6 +10,7 @@ import { type RedisClient, createRun, guard } from "./client.js";
 import { createKeys } from "./keys.js";
 import { createLists } from "./lists.js";
 import { createMessages } from "./messages.js";
+import { createRecords } from "./records.js";
 import { readRow } from "./scripts.js";
 import { createSessions } from "./sessions.js";
 import { createTurns } from "./turns.js";
@@ -31,6 +33,7 @@ export class RedisAdapter implements PersistenceAdapter {
   readonly sessionRepository: SessionRepository;
   readonly messageRepository: MessageRepository;
   readonly turns: Turns;
+  readonly records: Records;
   readonly #client: RedisClient;
   readonly #check: () => Promise<void>;
 
@@ -47,6 +50,7 @@ export class RedisAdapter implements PersistenceAdapter {
     this.sessionRepository = createSessions(store);
     this.messageRepository = createMessages(store);
     this.turns = createTurns(store);
+    this.records = createRecords(store);
     // An empty id is nobody's.
     this.#check = async () => void (await run({ script: readRow, keys: [keys.session("")], args: [] }));
   }

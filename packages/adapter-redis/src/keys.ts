@@ -2,25 +2,40 @@
 export interface Keys {
   session(id: string): string;
   messages(id: string): string;
+  /** The records of a session, of all its lives: their values, and the order of their keys. */
+  records(id: string): readonly [string, string];
+  /** The same of a scope that is no session's, in a slot of its own. */
+  scope(scope: string): readonly [string, string];
   /** The part of the list of all sessions in which this id stands. */
   listOf(id: string): string;
   /** All parts of the list of all sessions. */
   readonly lists: readonly string[];
   /** The list of the sessions of one user. */
   user(userId: string): string;
+  /** The part of the list of all scopes in which this one stands. */
+  scopeListOf(scope: string): string;
+  /** All parts of the list of all scopes that hold records. */
+  readonly scopeLists: readonly string[];
 }
 
-/** Never to be changed: a session is listed in the part that this number gives. */
+/** Never to be changed: a session or scope is listed in the part that this number gives. */
 const parts = 64;
 
 export function createKeys(prefix: string): Keys {
-  const lists = Array.from({ length: parts }, (_, part) => `${prefix}all:${String(part).padStart(2, "0")}`);
+  const partsOf = (name: string) =>
+    Array.from({ length: parts }, (_, part) => `${prefix}${name}:${String(part).padStart(2, "0")}`);
+  const lists = partsOf("all");
+  const scopeLists = partsOf("scopes");
   return {
     session: (id) => `${prefix}session:{${escapeName(id)}}`,
     messages: (id) => `${prefix}messages:{${escapeName(id)}}`,
+    records: (id) => [`${prefix}records:{${escapeName(id)}}`, `${prefix}recordkeys:{${escapeName(id)}}`],
+    scope: (scope) => [`${prefix}scope:{${escapeName(scope)}}`, `${prefix}scopekeys:{${escapeName(scope)}}`],
     listOf: (id) => lists[hash(id) % parts] ?? "",
     lists,
     user: (userId) => `${prefix}user:${escapeName(userId)}`,
+    scopeListOf: (scope) => scopeLists[hash(scope) % parts] ?? "",
+    scopeLists,
   };
 }
 

@@ -4,8 +4,9 @@ import type { Keys } from "./keys.js";
 import { addToList, dropFromList, readList } from "./scripts.js";
 
 /**
- * Which sessions there are. The lists lie in other slots than the sessions, so the two cannot be written together: an entry
- * is written before what it names, and one that names nothing is dropped when it is older than any create can be.
+ * Which sessions there are, and which scopes of records. The lists lie in other slots than what they name, so the two cannot be
+ * written together: an entry is written before what it names, and one that names nothing is dropped when it is older than any
+ * write that counts on it can be.
  */
 export interface Lists {
   /** Lists a row that is about to be written. */
@@ -18,7 +19,13 @@ export interface Lists {
     listed: readonly (string | null)[];
   }): Promise<void>;
   /** Entries behind a place in the order of `find`. */
-  read(userId: string | undefined, after: string | null, limit: number): AsyncGenerator<ListEntry>;
+  read(userId: string | undefined, after: string | null, limit: number): AsyncGenerator<SessionEntry>;
+  /** Lists a scope whose first record is about to be written. */
+  addScope(scope: string): Promise<ListedScope>;
+  /** Drops the entry of a scope that is gone. */
+  forgetScope(scope: string, stamp: string): Promise<void>;
+  /** Entries of scopes greater than `after`, by the names of the scopes. */
+  readScopes(after: string | undefined, limit: number): AsyncGenerator<ListEntry>;
   drop(entries: readonly ListEntry[]): Promise<void>;
 }
 
@@ -29,21 +36,37 @@ export interface Listed {
   readonly deadline: string;
 }
 
+export interface ListedScope {
+  /** When the entry was made: kept with the scope's records, which its entry is recognised by. */
+  readonly stamp: string;
+  /** The first record has to be written before this time of the server, in seconds. */
+  readonly deadline: string;
+}
+
 export interface ListEntry {
   readonly list: string;
   readonly text: string;
-  readonly id: string;
-  readonly createdAt: number;
+  /** What it stands for: a place in the order of `find`, or a scope. */
+  readonly name: string;
+  readonly stamp: string;
   /** Old enough to be dropped if it names nothing. */
   readonly isOld: boolean;
+}
+
+export interface SessionEntry extends ListEntry {
+  readonly id: string;
+  readonly createdAt: number;
 }
 
 /** An entry that names nothing is dropped after this time, and a row is written within half of it, by the server's clock. */
 export const graceSeconds = 3600;
 
 export function createLists(run: Run, keys: Keys, grace = graceSeconds): Lists {
-  const addTo = async (list: string, place: string) =>
-    String(await run({ script: addToList, keys: [list], args: [place] }));
+  const addTo = async (list: string, name: string) =>
+    String(await run({ script: addToList, keys: [list], args: [name] }));
+  const drop = (list: string, text: string) => run({ script: dropFromList, keys: [list], args: [text] });
+  const deadlineOf = (stamps: readonly string[]) =>
+    String(Math.min(...stamps.map(secondsOf)) + Math.floor(grace / 2));
 
   async function fill(source: Source, count: number): Promise<void> {
     const args = [source.begin, String(count)];
@@ -54,6 +77,28 @@ export function createLists(run: Run, keys: Keys, grace = graceSeconds): Lists {
     source.begin = `(${texts.at(-1) ?? ""}`;
   }
 
+  /** Entries of many lists in one order. */
+  async function* merge(
+    lists: readonly string[],
+    after: string | null,
+    limit: number,
+  ): AsyncGenerator<ListEntry> {
+    const begin = after === null ? "-" : `(${after}`;
+    const sources = lists.map((list): Source => ({ list, begin, entries: [], isDone: false }));
+    // A little more than an even share of a page, as names do not fall evenly.
+    let count = Math.ceil((limit * 1.25) / lists.length) + 2;
+    for (;;) {
+      const empty = sources.filter(({ entries, isDone }) => entries.length === 0 && !isDone);
+      if (empty.length > 0) {
+        await Promise.all(empty.map((source) => fill(source, count)));
+        count = Math.min(count * 2, 200);
+      }
+      const next = nearest(sources);
+      if (next === undefined) return;
+      yield next;
+    }
+  }
+
   return {
     async add({ id, createdAt, userId }) {
       const place = placeOf(createdAt, id);
@@ -61,14 +106,11 @@ export function createLists(run: Run, keys: Keys, grace = graceSeconds): Lists {
         addTo(keys.listOf(id), place),
         userId === null ? null : addTo(keys.user(userId), place),
       ]);
-      const oldest = Math.min(...stamps.flatMap((stamp) => (stamp === null ? [] : [secondsOf(stamp)])));
-      return { stamps, deadline: String(oldest + Math.floor(grace / 2)) };
+      return { stamps, deadline: deadlineOf(stamps.filter((stamp) => stamp !== null)) };
     },
 
     async forget({ id, createdAt, userId, listed: [stamp, userStamp] }) {
       const place = placeOf(createdAt, id);
-      const drop = (list: string, entry: string) =>
-        run({ script: dropFromList, keys: [list], args: [entry] });
       await Promise.all([
         stamp == null ? null : drop(keys.listOf(id), `${place}\0${stamp}`),
         userStamp == null || userId === null ? null : drop(keys.user(userId), `${place}\0${userStamp}`),
@@ -77,26 +119,27 @@ export function createLists(run: Run, keys: Keys, grace = graceSeconds): Lists {
 
     async *read(userId, after, limit) {
       const lists = userId === undefined ? keys.lists : [keys.user(userId)];
-      const begin = after === null ? "-" : `(${after}`;
-      const sources = lists.map((list): Source => ({ list, begin, entries: [], isDone: false }));
-      // A little more than an even share of a page, as ids do not fall evenly.
-      let count = Math.ceil((limit * 1.25) / lists.length) + 2;
-      for (;;) {
-        const empty = sources.filter(({ entries, isDone }) => entries.length === 0 && !isDone);
-        if (empty.length > 0) {
-          await Promise.all(empty.map((source) => fill(source, count)));
-          count = Math.min(count * 2, 200);
-        }
-        const next = nearest(sources);
-        if (next === undefined) return;
-        yield next;
+      for await (const entry of merge(lists, after, limit)) {
+        const createdAt = Number(2n ** 53n - BigInt(entry.name.slice(0, digits)));
+        yield { ...entry, id: entry.name.slice(digits), createdAt };
       }
     },
 
+    async addScope(scope) {
+      const stamp = await addTo(keys.scopeListOf(scope), scope);
+      return { stamp, deadline: deadlineOf([stamp]) };
+    },
+
+    async forgetScope(scope, stamp) {
+      await drop(keys.scopeListOf(scope), `${scope}\0${stamp}`);
+    },
+
+    readScopes: (after, limit) =>
+      // As for sessions: no scope has a U+0000.
+      merge(keys.scopeLists, after === undefined ? null : `${after}\u0001`, limit),
+
     async drop(entries) {
-      await Promise.all(
-        entries.map(({ list, text }) => run({ script: dropFromList, keys: [list], args: [text] })),
-      );
+      await Promise.all(entries.map(({ list, text }) => drop(list, text)));
     },
   };
 }
@@ -133,13 +176,8 @@ export function endOf(createdAt: number, id: string): string {
 
 function parse(list: string, text: string, before: number): ListEntry {
   const end = text.lastIndexOf("\0");
-  return {
-    list,
-    text,
-    id: text.slice(digits, end),
-    createdAt: Number(2n ** 53n - BigInt(text.slice(0, digits))),
-    isOld: secondsOf(text.slice(end + 1)) < before,
-  };
+  const stamp = text.slice(end + 1);
+  return { list, text, name: text.slice(0, end), stamp, isOld: secondsOf(stamp) < before };
 }
 
 /** A stamp is in microseconds. */

@@ -1,4 +1,5 @@
-import { historyLog, operationWindow } from "@waymark/core/adapter";
+import { historyLog, operationWindow, stampDigits } from "@waymark/core/adapter";
+import { broughtRecords, records } from "./record-scripts.js";
 import { ring } from "./rows.js";
 
 /*
@@ -30,43 +31,61 @@ local fields = redis.call('HMGET', KEYS[1], 'status', 'userId', 'agentName', 'cr
 if not fields[1] then return false end
 return '[' .. table.concat(fields, ',') .. ']'`;
 
-/** KEYS: session, messages. ARGV: deadline in seconds, number of strings of the row, these, field and text of each entry. */
-export const create = `${row}
+/**
+ * KEYS: session, messages, and those of its records where it brings any. ARGV: deadline in seconds, number of strings of the
+ * row, these, field and text of each entry, then records as `broughtRecords` reads them.
+ */
+export const create = `local hash, order = KEYS[3], KEYS[4]${row}${broughtRecords}
 local present = row(KEYS[1])
 if present then return present end
 if tonumber(redis.call('TIME')[1]) > tonumber(ARGV[1]) then return 'late' end
+if isUnlisted() then return 'late' end
 redis.call('HLEN', KEYS[2])
 local n = tonumber(ARGV[2])
 redis.call('HSET', KEYS[1], unpack(ARGV, 3, n + 2))
-for i = n + 3, #ARGV, 2 do redis.call('HSETNX', KEYS[2], ARGV[i], ARGV[i + 1]) end
+for i = n + 3, ending, 2 do redis.call('HSETNX', KEYS[2], ARGV[i], ARGV[i + 1]) end
+keepAll()
 return 'created'`;
 
 /**
- * KEYS: session, messages. ARGV: 1 revision seen, 2 createdAt, 3 userId, 4 deadline of the new list entries or nothing, 5 whether
- * it is a tombstone, 6 number of strings of the row, 7 number of names of fields that it does not have, then these, then field
- * and text of each entry.
+ * KEYS: session, messages, and those of its records where it brings any. ARGV: 1 revision seen, 2 createdAt, 3 userId, 4
+ * deadline of the new list entries or nothing, 5 whether it is a tombstone, 6 number of strings of the row, 7 number of names of
+ * fields that it does not have, then these, then field and text of each entry, then records as `broughtRecords` reads them.
  */
-export const update = `
+export const update = `local hash, order = KEYS[3], KEYS[4]${broughtRecords}
 local seen = redis.call('HMGET', KEYS[1], 'revision', 'createdAt', 'userId')
 if seen[1] ~= ARGV[1] then return 'moved' end
 if ARGV[4] == '' then
   if seen[2] ~= ARGV[2] or seen[3] ~= ARGV[3] then return 'unlisted' end
 elseif tonumber(redis.call('TIME')[1]) > tonumber(ARGV[4]) then return 'unlisted' end
+if isUnlisted() then return 'scope unlisted' end
 local absent = 7 + tonumber(ARGV[6])
 local entries = absent + tonumber(ARGV[7])
 -- A full server still takes a delete.
 if ARGV[5] == '1' then redis.call('HDEL', KEYS[1], 'state', 'pending') end
-for i = entries + 1, #ARGV, 2 do redis.call('HSETNX', KEYS[2], ARGV[i], ARGV[i + 1]) end
+for i = entries + 1, ending, 2 do redis.call('HSETNX', KEYS[2], ARGV[i], ARGV[i + 1]) end
 redis.call('HSET', KEYS[1], unpack(ARGV, 8, absent))
 redis.call('HDEL', KEYS[1], unpack(ARGV, absent + 1, entries))
+keepAll()
 return 'updated'`;
 
-/** KEYS: session, and messages where they go with it. ARGV: revision seen. */
+/** KEYS: session, and messages and records where they go with it. ARGV: revision seen. */
 export const remove = `
-local seen = redis.call('HMGET', KEYS[1], 'revision', 'createdAt', 'userId', 'listed')
+local seen = redis.call('HMGET', KEYS[1], 'revision', 'createdAt', 'userId', 'listed', 'life')
 if seen[1] ~= ARGV[1] then return false end
+local scope = KEYS[3] and redis.call('HGET', KEYS[3], seen[5])
 redis.call('UNLINK', unpack(KEYS))
-return '[' .. seen[2] .. ',' .. seen[3] .. ',' .. (seen[4] or 'null') .. ']'`;
+return '[' .. seen[2] .. ',' .. seen[3] .. ',' .. (seen[4] or 'null') .. ','
+  .. seen[5] .. ',"' .. (scope or '') .. '"]'`;
+
+/** What a turn does more that brings records or expects a number of operations. */
+interface More {
+  readonly begin: string;
+  readonly isPlain: string;
+  /** The last argument before the records. */
+  readonly ending: string;
+  readonly write: string;
+}
 
 /**
  * One turn. Where every condition of a plain turn holds, it is written, and the answer is a list; otherwise the answer is
@@ -78,7 +97,7 @@ return '[' .. seen[2] .. ',' .. seen[3] .. ',' .. (seen[4] or 'null') .. ']'`;
  * version, 7 operations that a retry knows of ('?': none), 8 time, 9 new userId, 10 number of messages, then fields of the row
  * as name and text. Empty: not given.
  */
-export const turn = `${row}${whole}
+const turnOf = ({ begin, isPlain, ending, write }: More) => `${row}${whole}${begin}
 local list = cjson.decode(ARGV[1])
 local expected, lastExpected, owner, reopens, id, operation, known, at, newUser, messages = unpack(list, 1, 10)
 local life, version, last, user, status, dirty, count, expires = unpack(
@@ -92,7 +111,7 @@ local isPlain = number and last and count and dirty == 'false' and status ~= '"d
   and (expected == '' or version == expected)
   and (lastExpected == '' or last == lastExpected)
   and (owner == '' or user == 'null' or user == owner)
-  and (newUser == '' or user == newUser)
+  and (newUser == '' or user == newUser)${isPlain}
 if not isPlain then return row(KEYS[1]) end
 -- A first try that moves the version cannot be applied twice: the client may send it again, and the version is another then.
 local state = ARGV[2]
@@ -116,9 +135,9 @@ for start = 0, messages - 1, 1000 do
   end
   redis.call('HSET', KEYS[2], unpack(entries))
 end
-for i = 3 + messages, #ARGV, 2 do
+for i = 3 + messages, ${ending}, 2 do
   redis.call('HSETNX', KEYS[2], open .. '${historyLog("")}":' .. ARGV[i], ARGV[i + 1])
-end
+end${write}
 local from = version
 if state ~= '' then
   version = open .. '.' .. whole(number + 1) .. '"'
@@ -132,6 +151,26 @@ operation = '{"id":' .. id .. operation .. '"from":' .. from .. ',"version":' ..
 redis.call('HSET', KEYS[1], 'version', version, 'last', last, 'updatedAt', at, 'count', whole(count + 1),
   'op' .. count % ${operationWindow}, operation, unpack(list, 11))
 return '[' .. life .. ',' .. version .. ',' .. first .. ',' .. last .. ',' .. whole(count + 1) .. ']'`;
+
+export const turn = turnOf({ begin: "", isPlain: "", ending: "#ARGV", write: "" });
+
+/**
+ * The same with records, whose keys are KEYS 3 and 4. ARGV ends with key and value of each, the number of these strings, and how
+ * many operations the row must have had, or nothing. A scope that nobody has listed yet is left to `update`.
+ */
+export const turnWithRecords = turnOf({
+  begin: `
+local hash, order = KEYS[3], KEYS[4]${records}
+local brought, exact = tonumber(ARGV[#ARGV - 1]), ARGV[#ARGV]
+local ending = #ARGV - 2 - brought`,
+  isPlain: `
+  and (exact == '' or count == exact)
+  and (brought == 0 or isListed(life, '', ''))`,
+  ending: "ending",
+  write: `
+local stamp = string.format('%0${stampDigits}.0f', count + 1)
+for i = ending + 1, #ARGV - 2, 2 do keep(life, ARGV[i], stamp, list[12] .. '\\n' .. ARGV[i + 1]) end`,
+});
 
 /** KEYS: session, messages. ARGV: how many of the last messages. The row, the first sequence, the messages. */
 export const load = `${row}${whole}

@@ -8,10 +8,10 @@ import {
   matches,
 } from "@waymark/core/adapter";
 import { guard } from "./client.js";
-import { type ListEntry, endOf } from "./lists.js";
+import { type SessionEntry, endOf } from "./lists.js";
 import { decodeRow } from "./rows.js";
 import { peek, readRow } from "./scripts.js";
-import { type Store, createRow, removeRow, updateRow } from "./store.js";
+import { type Store, createRow, noParts, removeRow, updateRow } from "./store.js";
 
 export function createSessions(store: Store): SessionRepository {
   const { run, keys, lists } = store;
@@ -22,7 +22,7 @@ export function createSessions(store: Store): SessionRepository {
   }
 
   /** Whether the row that an entry names is one that the filter selects; null where the entry names nothing. */
-  async function look(entry: ListEntry, filter: Filter): Promise<boolean | null> {
+  async function look(entry: SessionEntry, filter: Filter): Promise<boolean | null> {
     const text = await run({ script: peek, keys: [keys.session(entry.id)], args: [] });
     if (text == null) return null;
     const [status, userId, agentName, createdAt, updatedAt, expiresAt, dirty] = JSON.parse(String(text));
@@ -33,7 +33,7 @@ export function createSessions(store: Store): SessionRepository {
       : null;
   }
 
-  async function rowsOf(entries: readonly ListEntry[], filter: Filter): Promise<SessionRow[]> {
+  async function rowsOf(entries: readonly SessionEntry[], filter: Filter): Promise<SessionRow[]> {
     const looks = await Promise.all(entries.map((entry) => look(entry, filter)));
     const dead = entries.filter(({ isOld }, index) => looks[index] === null && isOld);
     // Housekeeping: what fails here is tried again by the next query.
@@ -49,7 +49,7 @@ export function createSessions(store: Store): SessionRepository {
   async function findRows(filter: Filter, after: string | null, limit: number): Promise<SessionRow[]> {
     // By id: a session that was made again in the same millisecond has two entries.
     const found = new Map<string, SessionRow>();
-    let batch: ListEntry[] = [];
+    let batch: SessionEntry[] = [];
     let size = limit;
     const take = async () => {
       for (const row of await rowsOf(batch, filter)) found.set(row.id, row);
@@ -70,7 +70,7 @@ export function createSessions(store: Store): SessionRepository {
   return {
     async create(row) {
       checkId(row.id, "create");
-      return guard("create", row.id, async () => (await createRow(store, row, [])) === null);
+      return guard("create", row.id, async () => (await createRow(store, row, noParts)) === null);
     },
 
     async findById(id) {
@@ -80,7 +80,7 @@ export function createSessions(store: Store): SessionRepository {
 
     async update(row, seen) {
       checkId(row.id, "update");
-      return guard("update", row.id, () => updateRow(store, row, seen, []));
+      return guard("update", row.id, () => updateRow(store, row, seen, noParts));
     },
 
     async delete(id, seen) {

@@ -6,9 +6,9 @@ import {
   applyCommit,
   checkId,
 } from "@waymark/core/adapter";
-import { fail, guard } from "./client.js";
+import { type Call, fail, guard } from "./client.js";
 import { decodeEntries, decodeRow, encodeEntry } from "./rows.js";
-import { load, turn } from "./scripts.js";
+import { load, turn, turnWithRecords } from "./scripts.js";
 import { type Store, createRow, removeRow, updateRow } from "./store.js";
 
 /** How often a row may change under a turn that is no plain one. */
@@ -17,21 +17,28 @@ const triesAtMost = 20;
 export function createTurns(store: Store): Turns {
   const { run, keys } = store;
 
+  function callOf(commit: Commit): Call {
+    const { id, expect, records = [] } = commit;
+    const both = [keys.session(id), keys.messages(id)];
+    const args = argumentsOf(commit);
+    const operations = expect.kind === "append" ? expect.operations : undefined;
+    if (records.length === 0 && operations === undefined) return { script: turn, keys: both, args };
+    for (const { key, value } of records) args.push(key, JSON.stringify(value));
+    args.push(String(records.length * 2), operations === undefined ? "" : String(operations));
+    return { script: turnWithRecords, keys: [...both, ...keys.records(id)], args };
+  }
+
   async function commitOne(commit: Commit): Promise<Outcome> {
     if (commit.expect.kind === "create") return createOne(commit);
     for (let tries = 0; tries < triesAtMost; tries++) {
-      const reply = await run({
-        script: turn,
-        keys: [keys.session(commit.id), keys.messages(commit.id)],
-        args: argumentsOf(commit),
-      });
+      const reply = await run(callOf(commit));
       if (typeof reply === "string" && reply.startsWith("[")) return committed(commit, reply);
       const row = typeof reply === "string" ? decodeRow(reply, commit.id, "commit") : null;
       const applied = applyCommit(row, commit);
       if (!applied.write) return applied.outcome;
       if (row === null || row.dirty) return { status: "busy" };
-      // The script takes plain turns only: one that changes the owner also changes lists.
-      if (await updateRow(store, applied.row, row.revision, applied.entries)) return applied.outcome;
+      // The script takes plain turns only: one that changes the owner, or brings the first records, also changes lists.
+      if (await updateRow(store, applied.row, row.revision, applied)) return applied.outcome;
     }
     return { status: "busy" };
   }
@@ -39,7 +46,7 @@ export function createTurns(store: Store): Turns {
   async function createOne(commit: Commit): Promise<Outcome> {
     const applied = applyCommit(null, commit);
     if (!applied.write) return applied.outcome;
-    const present = await createRow(store, applied.row, applied.entries);
+    const present = await createRow(store, applied.row, applied);
     return present === null ? applied.outcome : applyCommit(present, commit).outcome;
   }
 
@@ -73,7 +80,7 @@ export function createTurns(store: Store): Turns {
       Promise.all(
         sessions.map(async ({ id, revision }) => {
           checkId(id, "remove");
-          const keysOf = [keys.session(id), keys.messages(id)];
+          const keysOf = [keys.session(id), keys.messages(id), ...keys.records(id)];
           return guard("remove", id, () => removeRow(store, { id, revision }, keysOf));
         }),
       ),

@@ -8,7 +8,7 @@ for (const server of servers) {
   testAdapter(
     {
       name: server.name,
-      expects: { durability: "commit", turns: true, records: false, search: false },
+      expects: { durability: "commit", turns: true, records: true, search: false },
       processEntry: new URL("./process-entry.mjs", import.meta.url),
       async open() {
         const keyPrefix = newPrefix();

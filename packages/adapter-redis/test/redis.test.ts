@@ -1,12 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import { type SessionRow, compareFound } from "@waymark/core/adapter";
+import { type SessionRow, compareFound, sessionScope, userScope } from "@waymark/core/adapter";
 import { PersistenceManager, createSession } from "@waymark/core";
 import type { Cluster, Redis } from "ioredis";
 import { RedisAdapter, type RedisClient } from "../src/index.js";
 import { createRun } from "../src/client.js";
 import { createKeys } from "../src/keys.js";
 import { createLists } from "../src/lists.js";
+import { applyRecords, putRecord } from "../src/record-scripts.js";
 import { create } from "../src/scripts.js";
+import { createRecords } from "../src/records.js";
 import { createSessions } from "../src/sessions.js";
 import { newPrefix, open, servers } from "./servers.js";
 
@@ -22,12 +24,14 @@ function rowOf(id: string, more: Partial<SessionRow> = {}): SessionRow {
   };
 }
 
-/** Counts the scripts that are sent. */
+/** Counts the scripts that are sent. Of `last`: their number without those that were sent again, and the size of the last one. */
 function counted(redis: Redis | Cluster) {
   const counts = { scripts: 0 };
+  const last = { number: 0, keys: 0, args: 0 };
   const client: RedisClient = {
     evalsha: (sha, keys, ...args) => {
       counts.scripts++;
+      Object.assign(last, { number: last.number + 1, keys, args: args.length - keys });
       return redis.evalsha(sha, keys, ...args);
     },
     eval: (text, keys, ...args) => {
@@ -37,7 +41,7 @@ function counted(redis: Redis | Cluster) {
     info: (section) => redis.info(section),
     isCluster: redis.isCluster,
   };
-  return { client, counts };
+  return { client, counts, last };
 }
 
 describe.each(servers)("on $name", (server) => {
@@ -75,15 +79,15 @@ describe.each(servers)("on $name", (server) => {
     const manager = new PersistenceManager({ adapter: opened.adapter });
     for (const id of ids) {
       await manager.saveTurn({ session: createSession({ id, data: { id } }), messages: [said(id)] });
-      const both = [keys.session(id), keys.messages(id)];
-      const slots = await Promise.all(both.map((key) => redis.cluster("KEYSLOT", key).catch(() => 0)));
-      expect(slots[0]).toBe(slots[1]);
-      for (const key of both) {
+      const all = [keys.session(id), keys.messages(id), ...keys.records(id), ...keys.scope(id)];
+      const slots = await Promise.all(all.map((key) => redis.cluster("KEYSLOT", key).catch(() => 0)));
+      expect(new Set(slots).size).toBe(1);
+      for (const key of all) {
         expect(key.slice(keyPrefix.length)).toMatch(/^[a-z]+:\{[\w.~%-]+\}$/);
         names.add(key);
       }
     }
-    expect(names.size).toBe(ids.length * 2);
+    expect(names.size).toBe(ids.length * 6);
     for (const id of ids) {
       expect((await manager.loadSessionState(id))?.data).toEqual({ id });
       expect((await manager.loadSessionHistory(id)).map(({ content }) => content)).toEqual([id]);
@@ -276,6 +280,185 @@ describe.each(servers)("on $name", (server) => {
         cursor = page.next;
       } while (cursor !== null);
       expect(seen).toEqual(wanted);
+    });
+  });
+
+  describe("records", () => {
+    const makeRecord = (scope: string, key: string, revision = "r1") => ({
+      ...{ scope, key, value: { key }, revision, stamp: "0" },
+    });
+    const entriesOf = (scope: string) => redis.zcard(createKeys(keyPrefix).scopeListOf(scope));
+
+    it("come with a turn in its one script, and cost a turn without them nothing", async () => {
+      const { client, last } = counted(redis);
+      const manager = new PersistenceManager({ adapter: new RedisAdapter({ redis: client, keyPrefix }) });
+      const session = createSession<{ turn: number }>({ id: "s", data: { turn: 0 } });
+      const save = async (values: Record<string, number>) => {
+        session.data.turn = (session.data.turn ?? 0) + 1;
+        const records = Object.entries(values).map(([key, value]) => ({ key, value }));
+        last.number = 0;
+        await manager.saveTurn({ session, messages: [said("x")], records });
+        return { ...last };
+      };
+      await save({});
+      expect(await save({})).toEqual({ number: 1, keys: 2, args: 3 });
+      // The turn, refused; the row, refused; the entry of the scope; the row.
+      expect(await save({ a: 1 })).toMatchObject({ number: 4 });
+      expect(await save({ a: 2, b: 2 })).toEqual({ number: 1, keys: 4, args: 3 + 4 + 2 });
+      expect(await save({})).toEqual({ number: 1, keys: 2, args: 3 });
+      const page = await manager.records({ sessionId: "s" }).list();
+      expect(page.map(({ key, value }) => [key, value])).toEqual([
+        ["a", 2],
+        ["b", 2],
+      ]);
+    });
+
+    it("go with their session, by a delete and by a removal in one step, and leave nothing", async () => {
+      const { adapter } = opened;
+      const manager = new PersistenceManager({ adapter });
+      const keys = createKeys(keyPrefix);
+      for (const end of ["delete", "remove"]) {
+        const session = createSession({ id: "s", data: { end } });
+        await manager.saveTurn({
+          session,
+          messages: [said(end)],
+          records: [
+            { key: "a", value: 1 },
+            { key: "gone", value: null },
+          ],
+        });
+        const row = await adapter.sessionRepository.findById("s");
+        if (row === null) throw new Error("no such session");
+        const scope = sessionScope("s", row.life);
+        expect(await adapter.records.scopes({ limit: 10 })).toEqual([scope]);
+        expect(await redis.exists(...keys.records("s"))).toBe(2);
+        if (end === "delete") await manager.deleteSession("s");
+        else expect(await adapter.turns.remove?.([row])).toEqual([true]);
+        expect(await redis.exists(...keys.records("s"))).toBe(0);
+        expect(await entriesOf(scope)).toBe(0);
+      }
+    });
+
+    it("of a user or the application leave nothing when the last is deleted, time after time", async () => {
+      const { records } = opened.adapter;
+      const keys = createKeys(keyPrefix);
+      const scope = userScope("ann");
+      for (let round = 0; round < 3; round++) {
+        for (const key of ["a", "b"]) expect(await records.put(makeRecord(scope, key), null)).toBe(true);
+        expect(await entriesOf(scope)).toBe(1);
+        for (const key of ["a", "b"]) expect(await records.delete(scope, key, "r1")).toBe(true);
+        expect(await redis.exists(...keys.scope(scope))).toBe(0);
+        expect(await entriesOf(scope)).toBe(0);
+      }
+    });
+
+    it("of one scope that many begin at once have one entry in the list", async () => {
+      const { records } = opened.adapter;
+      const scope = userScope("ann");
+      const names = Array.from({ length: 8 }, (_, n) => `k${n}`);
+      const put = await Promise.all(names.map((key) => records.put(makeRecord(scope, key), null)));
+      expect(put).toEqual(names.map(() => true));
+      expect(await entriesOf(scope)).toBe(1);
+      expect(await records.scopes({ limit: 10 })).toEqual([scope]);
+    });
+
+    it("that a client sends twice are stored once, and said to be stored", async () => {
+      const { records } = opened.adapter;
+      const scope = userScope("ann");
+      const first = makeRecord(scope, "k", "r1");
+      for (const seen of [null, null]) expect(await records.put(first, seen)).toBe(true);
+      const second = makeRecord(scope, "k", "r2");
+      for (const seen of ["r1", "r1"]) expect(await records.put(second, seen)).toBe(true);
+      expect(await records.put(first, null)).toBe(false);
+      expect(await records.get(scope, "k")).toEqual(second);
+    });
+
+    it("whose scope was listed and never written are skipped, and their entry dropped after the grace only", async () => {
+      const run = createRun(redis);
+      const keys = createKeys(keyPrefix);
+      const [crashed, kept] = [userScope("crashed"), userScope("kept")];
+      const { stamp } = await createLists(run, keys).addScope(crashed);
+      await opened.adapter.records.put(makeRecord(kept, "k"), null);
+      const tombstone = { ...makeRecord(sessionScope("s", "l"), "k"), value: null };
+      await opened.adapter.records.apply([tombstone]);
+      expect(await opened.adapter.records.scopes({ limit: 10 })).toEqual([kept]);
+      const entry = () => redis.zscore(keys.scopeListOf(crashed), `${crashed}\0${stamp}`);
+      expect(await entry()).not.toBeNull();
+      const later = createRecords({ run, keys, lists: createLists(run, keys, -60) });
+      expect(await later.scopes({ limit: 10 })).toEqual([kept]);
+      expect(await entry()).toBeNull();
+      // What has a key with a stamp is listed still: its next record needs no new entry.
+      await opened.adapter.records.apply([{ ...tombstone, value: 1, stamp: "1" }]);
+      expect(await opened.adapter.records.scopes({ limit: 10 })).toEqual([tombstone.scope, kept]);
+    });
+
+    it("that come when the entry of their scope may be gone already are not written", async () => {
+      const keys = createKeys(keyPrefix);
+      const scope = userScope("ann");
+      const late = ["1000000000", "1000"];
+      const run = createRun(redis);
+      for (const [script, args] of [
+        [putRecord, ["", "k", "", '"r"', '0\n"r"\n1', ...late]],
+        [applyRecords, ["k", "0", '"r"\n1', "3", "", ...late]],
+      ] as const)
+        expect(await run({ script, keys: keys.scope(scope), args })).toBe("unlisted");
+      expect(await redis.exists(...keys.scope(scope))).toBe(0);
+    });
+
+    it("stay listed when the client sends their first write twice", async () => {
+      const { adapter } = opened;
+      const twice: RedisClient = {
+        evalsha: async (sha, keys, ...args) => {
+          await redis.evalsha(sha, keys, ...args);
+          return redis.evalsha(sha, keys, ...args);
+        },
+        eval: (text, keys, ...args) => redis.eval(text, keys, ...args),
+        info: (section) => redis.info(section),
+      };
+      const manager = new PersistenceManager({ adapter });
+      const session = createSession({ id: "s" });
+      await manager.saveTurn({ session, messages: [said("a")] });
+      const row = await adapter.sessionRepository.findById("s");
+      if (row === null) throw new Error("no such session");
+      const { turns, records } = new RedisAdapter({ redis: twice, keyPrefix });
+      const made = await turns.commit([
+        {
+          ...{
+            id: "s",
+            expect: { kind: "append" },
+            operation: { id: "o", digest: "" },
+            revision: "r2",
+            at: 2,
+          },
+          ...{ set: {}, messages: [], history: [], records: [{ key: "k", value: 1 }] },
+        },
+      ]);
+      expect(made).toMatchObject([{ status: "replayed" }]);
+      await records.put(makeRecord(userScope("ann"), "k"), null);
+      const scopes = [sessionScope("s", row.life), userScope("ann")];
+      expect(await adapter.records.scopes({ limit: 10 })).toEqual(scopes);
+    });
+
+    it("that are not what was written are named, and a key of another type stops the turn whole", async () => {
+      const { adapter } = opened;
+      const keys = createKeys(keyPrefix);
+      const [name] = keys.scope(userScope("ann"));
+      await redis.hset(name, { k: "something else" });
+      await expect(adapter.records.get(userScope("ann"), "k")).rejects.toMatchObject({
+        code: "STORAGE_DAMAGED",
+        operation: "get",
+      });
+      const manager = new PersistenceManager({ adapter });
+      const session = createSession<{ turn: number }>({ id: "s", data: { turn: 0 } });
+      await manager.saveTurn({ session, messages: [said("a")] });
+      for (const key of keys.records("s")) {
+        await redis.set(key, "something else");
+        session.data.turn = (session.data.turn ?? 0) + 1;
+        const turn = { session, messages: [said("b")], records: [{ key: "k", value: 1 }] };
+        await expect(manager.saveTurn(turn)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+        await redis.unlink(key);
+        expect(await manager.loadSessionHistory("s")).toHaveLength(1);
+      }
     });
   });
 });

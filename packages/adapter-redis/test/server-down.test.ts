@@ -104,12 +104,18 @@ it("says that nobody is there, and nothing of what was to be stored", async () =
     let turns = 0;
     for (; error === null; turns++) {
       session.data.turn = turns;
-      error = await errorOf(manager.saveTurn({ session, messages: [said("x".repeat(50_000))] }));
+      const records = [
+        { key: "gone", value: turns % 2 === 0 ? turns : null },
+        { key: "turn", value: turns },
+      ];
+      error = await errorOf(manager.saveTurn({ session, messages: [said("x".repeat(50_000))], records }));
     }
     expect(error).toMatchObject({ code: "STORAGE_FULL", retryable: true });
     const loaded = await manager.loadSessionState("s");
     expect(loaded?.data).toEqual({ turn: turns - 2 });
     expect(await manager.loadSessionHistory("s", { limit: 1000 })).toHaveLength(turns - 1);
+    expect((await manager.records({ sessionId: "s" }).get("turn"))?.value).toBe(turns - 2);
+    expect((await manager.records({ sessionId: "s" }).list()).length).toBe(turns % 2 === 0 ? 2 : 1);
     expect(await manager.deleteSession("s")).toBe(true);
     await manager.saveTurn({ session: createSession({ id: "s" }), messages: [said("room again")] });
     await manager.close();
