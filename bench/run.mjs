@@ -5,12 +5,19 @@ import { benchFile } from "./file.mjs";
 import { benchOpenSearch } from "./opensearch.mjs";
 import { benchRedis } from "./redis.mjs";
 import { benchPostgres } from "./postgres.mjs";
+import { benchPrisma } from "./prisma.mjs";
 import { benchRetention } from "./retention.mjs";
 import { benchSize } from "./size.mjs";
 
 const all = {
   ...{ size: benchSize, core: benchCore, file: benchFile },
-  ...{ postgres: benchPostgres, redis: benchRedis, opensearch: benchOpenSearch, retention: benchRetention },
+  ...{
+    postgres: benchPostgres,
+    prisma: benchPrisma,
+    redis: benchRedis,
+    opensearch: benchOpenSearch,
+    retention: benchRetention,
+  },
 };
 const wanted = process.argv.slice(2);
 console.log(
