@@ -46,8 +46,18 @@ export interface Doing {
   readonly sessionId?: string | undefined;
 }
 
-/** What a write came to: `taken` is a key that is there already, `moved` a row that is not as it was, `orphan` one without its session. */
-export type Answer = "done" | "taken" | "moved" | "orphan";
+/** What the data refused: `taken` is a key that is there already, `moved` a row that is not as it was, `orphan` one without its parent. */
+export interface Refusal {
+  readonly kind: "taken" | "moved" | "orphan";
+  /** For whom it is no answer. */
+  readonly error: WaymarkError;
+}
+
+const refusals: ReadonlyMap<string, Refusal["kind"]> = new Map([
+  ["P2002", "taken"], // unique constraint
+  ["P2025", "moved"], // record not found
+  ["P2003", "orphan"], // foreign key constraint
+]);
 
 /** Awaits a call of the client. Its errors become ours. */
 export async function run(doing: Doing, call: () => PromiseLike<unknown>): Promise<unknown> {
@@ -58,22 +68,16 @@ export async function run(doing: Doing, call: () => PromiseLike<unknown>): Promi
   }
 }
 
-/** Awaits a write that the data may refuse, which is an answer and no error. */
-export async function write(doing: Doing, call: () => PromiseLike<unknown>): Promise<Answer> {
+/** Awaits a write that the data may refuse, which can be an answer; null: it is done. */
+export async function write(doing: Doing, call: () => PromiseLike<unknown>): Promise<Refusal | null> {
   try {
     await unlocked(call);
-    return "done";
+    return null;
   } catch (cause) {
-    switch (codeOf(cause)) {
-      case "P2002": // unique constraint
-        return "taken";
-      case "P2025": // record not found
-        return "moved";
-      case "P2003": // foreign key constraint
-        return "orphan";
-      default:
-        throw failure(cause, doing);
-    }
+    const kind = refusals.get(codeOf(cause));
+    const error = failure(cause, doing);
+    if (kind === undefined) throw error;
+    return { kind, error };
   }
 }
 
@@ -181,8 +185,10 @@ function explain(code: string, native: string, cause: unknown): [StorageCode, st
       return ["STORAGE_FAILED", "the tables are not those of the schema; migrate the database"];
     case "P2000": // value too long for the column
       return ["STORAGE_FAILED", "a column is too narrow; compare the models with the fragment"];
+    case "P2002": // unique constraint
+      return ["STORAGE_FAILED", "a unique constraint of the models does not allow it"];
     case "P2003": // foreign key constraint
-      return ["STORAGE_FAILED", "a foreign key does not allow it; the relation needs `onDelete: Cascade`"];
+      return ["STORAGE_FAILED", "a foreign key of the models does not allow it"];
     case "PrismaClientValidationError":
       return ["STORAGE_FAILED", "the models do not fit; `initialize()` says what is missing"];
     default:

@@ -1,4 +1,4 @@
-import { type Entry, type MessageRepository, StorageError, checkId } from "@waymark/core/adapter";
+import { type Entry, type MessageRepository, checkId } from "@waymark/core/adapter";
 import { type Doing, countOf, isObject, run, write } from "./client.js";
 import type { Codec } from "./row.js";
 import type { Models, Names } from "./schema.js";
@@ -14,11 +14,13 @@ export interface Entries {
   /** Those whose keys are not stored yet. All are of one session. */
   absent(entries: readonly Entry[], doing: Doing): Promise<Entry[]>;
   find(sessionId: string, log: string, from: number, to: number, doing: Doing): Promise<Entry[]>;
+  /** Whether there is a row to which entries can belong. */
+  hasSession(id: string, doing: Doing): Promise<boolean>;
 }
 
 export function createEntries(
   models: () => Models,
-  { messages: { fields: m } }: Names,
+  { sessions: { fields: f }, messages: { fields: m } }: Names,
   codec: Codec,
 ): Entries {
   return {
@@ -49,6 +51,12 @@ export function createEntries(
       );
       return listOf(found).map((entry) => codec.decodeEntry(entry, sessionId));
     },
+
+    async hasSession(id, doing) {
+      const where = { [f.id]: id };
+      const found = await run(doing, () => models().sessions.findUnique({ where, select: { [f.id]: true } }));
+      return found !== null;
+    },
   };
 }
 
@@ -67,15 +75,15 @@ export function createMessages(
   async function insertOf(sessionId: string, entries: readonly Entry[]): Promise<void> {
     const doing = { operation: "insert", sessionId };
     let left = entries;
-    for (let retry = 0; retry < tries && left.length > 0; retry++) {
+    for (let retry = 1; left.length > 0; retry++) {
       const data = left.map((entry) => ({ ...codec.encodeEntry(entry), [m.sessionId]: sessionId }));
-      const answer = await write(doing, () => models().messages.createMany({ data }));
+      const refusal = await write(doing, () => models().messages.createMany({ data }));
+      if (refusal === null) return;
       // Entries of a session that is gone belong to nobody, and went with it: the foreign key only says so earlier.
-      if (answer !== "taken") return;
+      if (refusal.kind === "orphan" && !(await stored.hasSession(sessionId, doing))) return;
+      if (refusal.kind === "moved" || retry === tries) throw refusal.error;
       left = await stored.absent(left, doing);
     }
-    if (left.length > 0)
-      throw new StorageError("STORAGE_LOCKED", "insert: others were writing the same entries", doing);
   }
 
   return {

@@ -7,7 +7,7 @@ import {
   checkId,
   encodeCursor,
 } from "@waymark/core/adapter";
-import { type Answer, type Doing, countOf, run, write } from "./client.js";
+import { type Doing, countOf, run, write } from "./client.js";
 import { type Entries, listOf } from "./messages.js";
 import type { Codec, Data } from "./row.js";
 import type { Models, Names } from "./schema.js";
@@ -21,7 +21,7 @@ export interface Rows {
   read(id: string, doing: Doing): Promise<SessionRow | null>;
 }
 
-/** Tries of a write whose entries somebody else is storing too. */
+/** Tries of a write whose keys somebody else is taking or leaving at the same time. */
 const tries = 5;
 
 export function createRows(
@@ -37,8 +37,13 @@ export function createRows(
   return {
     async insert(row, entries, doing) {
       const data = { ...codec.encodeRow(row), ...together(entries) };
-      const answer = await write(doing, () => models().sessions.create({ data, select: nothing }));
-      return answer === "done";
+      for (let retry = 1; ; retry++) {
+        const refusal = await write(doing, () => models().sessions.create({ data, select: nothing }));
+        if (refusal === null) return true;
+        // It may be another key of the application's own that is taken.
+        if (refusal.kind === "taken" && (await stored.hasSession(row.id, doing))) return false;
+        if (refusal.kind !== "taken" || retry === tries) throw refusal.error;
+      }
     },
 
     async replace(id, seen, data, entries, doing) {
@@ -48,14 +53,17 @@ export function createRows(
         return countOf(updated, doing) > 0;
       }
       let left = entries;
-      let answer: Answer = "taken";
-      // An entry whose key is taken, which a session's history does not explain, is left as it is.
-      for (let retry = 0; answer === "taken" && retry < tries; retry++) {
+      for (let retry = 1; ; retry++) {
         const all = { ...data, ...together(left) };
-        answer = await write(doing, () => models().sessions.update({ where, data: all, select: nothing }));
-        if (answer === "taken") left = await stored.absent(entries, doing);
+        const refusal = await write(doing, () =>
+          models().sessions.update({ where, data: all, select: nothing }),
+        );
+        if (refusal === null) return true;
+        if (refusal.kind === "moved") return false;
+        if (refusal.kind !== "taken" || retry === tries) throw refusal.error;
+        // An entry whose key is taken, which a session's history does not explain, is left as it is.
+        left = await stored.absent(entries, doing);
       }
-      return answer === "done";
     },
 
     async read(id, doing) {

@@ -37,6 +37,8 @@ export function createTurns(
 
   function hold(row: SessionRow): void {
     held.delete(row.id);
+    // What it holds of the outbox has to be delivered first.
+    if (row.dirty) return;
     held.set(row.id, { ...row, state: null });
     const oldest = held.size > rowsHeld ? held.keys().next().value : undefined;
     if (oldest !== undefined) held.delete(oldest);
@@ -67,14 +69,12 @@ export function createTurns(
       const applied = applyCommit(row, commit);
       if (!applied.write && isRead) return applied.outcome;
       if (applied.write && row !== null) {
-        if (row.dirty && isRead) return { status: "busy" };
-        if (!row.dirty) {
-          held.delete(commit.id);
-          const data = codec.encodeChanges(row, applied.row, commit.set.state !== undefined);
-          if (await rows.replace(commit.id, row.revision, data, applied.entries, doing)) {
-            hold(applied.row);
-            return applied.outcome;
-          }
+        if (row.dirty) return { status: "busy" };
+        held.delete(commit.id);
+        const data = codec.encodeChanges(row, applied.row, commit.set.state !== undefined);
+        if (await rows.replace(commit.id, row.revision, data, applied.entries, doing)) {
+          hold(applied.row);
+          return applied.outcome;
         }
       }
       row = await rows.read(commit.id, doing);

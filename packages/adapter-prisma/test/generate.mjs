@@ -2,7 +2,7 @@
 // runs cost nothing.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -20,9 +20,9 @@ const clients = {
   sqlite: { provider: "sqlite", models: "../schema/sqlite.prisma" },
 };
 
-const header = (name, provider) => `generator client {
+const header = (output, provider) => `generator client {
   provider            = "prisma-client"
-  output              = "./${name}"
+  output              = "./${output}"
   moduleFormat        = "esm"
   importFileExtension = "js"
 }
@@ -35,24 +35,27 @@ datasource db {
 
 export default function generate() {
   for (const [name, { provider, models }] of Object.entries(clients)) {
-    const schema = header(name, provider) + readFileSync(join(here, models), "utf8");
+    const text = readFileSync(join(here, models), "utf8");
     const version = readFileSync(join(prisma, "package.json"), "utf8");
     const self = readFileSync(fileURLToPath(import.meta.url), "utf8");
     const stamp = createHash("sha256")
-      .update(JSON.stringify([schema, version, self]))
+      .update(JSON.stringify([text, version, self]))
       .digest("hex");
-    make(name, schema, stamp);
+    const stampFile = join(folder, name, "stamp");
+    if (existsSync(stampFile) && readFileSync(stampFile, "utf8") === stamp) continue;
+    const made = make(`${name}.${process.pid}`, provider, text);
+    writeFileSync(join(made, "stamp"), stamp);
+    // Whole at once: another process may be using it.
+    rmSync(join(folder, name), { recursive: true, force: true });
+    renameSync(made, join(folder, name));
   }
 }
 
-function make(name, schema, stamp) {
-  const output = join(folder, name);
-  const stampFile = join(folder, `${name}.stamp`);
-  if (existsSync(stampFile) && readFileSync(stampFile, "utf8") === stamp) return;
-  rmSync(output, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
+function make(name, provider, models) {
   const file = join(folder, `${name}.prisma`);
-  writeFileSync(file, schema);
+  const output = join(folder, name);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(file, header(name, provider) + models);
   execFileSync(process.execPath, [join(prisma, "build", "index.js"), "generate", "--schema", file], {
     cwd: folder,
     encoding: "utf8",
@@ -60,6 +63,7 @@ function make(name, schema, stamp) {
     // To make a client needs no engine; this keeps it from being looked for on the network.
     env: { ...process.env, PRISMA_SCHEMA_ENGINE_BINARY: process.execPath, PRISMA_HIDE_UPDATE_MESSAGE: "1" },
   });
+  rmSync(file);
   // Other processes run the client without a compiler.
   for (const path of readdirSync(output, { recursive: true })) {
     if (!path.endsWith(".ts")) continue;
@@ -68,7 +72,7 @@ function make(name, schema, stamp) {
     const { outputText } = ts.transpileModule(source, { compilerOptions });
     writeFileSync(join(output, path.replace(/\.ts$/, ".js")), outputText);
   }
-  writeFileSync(stampFile, stamp);
+  return output;
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) generate();

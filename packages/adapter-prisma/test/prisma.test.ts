@@ -357,6 +357,34 @@ describe("names", () => {
   });
 });
 
+it("what the application's own constraints refuse is an error, and no answer", async () => {
+  const own = `CREATE TABLE users (id text PRIMARY KEY); INSERT INTO users VALUES ('ann');
+    ALTER TABLE agent_sessions ADD FOREIGN KEY (user_id) REFERENCES users (id);
+    ALTER TABLE agent_messages ADD FOREIGN KEY (user_id) REFERENCES users (id);
+    CREATE UNIQUE INDEX ON agent_sessions (agent_name)`;
+  const strict = await openSchema("strict", `${tables};${own}`);
+  const adapter = strict.connect();
+  const statusOf = async (commit: Commit) => {
+    const [outcome] = await adapter.turns.commit([commit]);
+    return outcome?.status === "failed" ? outcome.error : outcome?.status;
+  };
+  const refused = expect.objectContaining({ code: "STORAGE_FAILED", retryable: false });
+  expect(await statusOf(creation("a", [], { set: { userId: "ann", agentName: "x" } }))).toBe("committed");
+  expect(await statusOf(creation("b", [], { set: { userId: "bob" } }))).toEqual(refused);
+  expect(await statusOf(creation("b", [], { set: { agentName: "x" } }))).toEqual(refused);
+  expect(await statusOf(creation("b", [], { set: { agentName: "y" } }))).toBe("committed");
+  expect(await statusOf(commitOf("b", ["1"], { set: { agentName: "x" } }))).toEqual(refused);
+  expect(await statusOf(commitOf("b", [], { set: { agentName: "x" } }))).toEqual(refused);
+  const [message] = commitOf("b", ["1"]).messages;
+  if (message === undefined) throw new Error("no message");
+  const ofBob = { ...message, userId: "bob" };
+  expect(await statusOf(commitOf("b", [], { messages: [ofBob] }))).toEqual(refused);
+  const late = adapter.messageRepository.insert([{ ...ofBob, sessionId: "b", log: "l", sequence: 1 }]);
+  await expect(late).rejects.toEqual(refused);
+  expect((await adapter.turns.load("b", { last: 9 }))?.entries).toEqual([]);
+  await strict.remove();
+});
+
 it("the generated client fits as it is, whatever its models are called", () => {
   const fits = (client: PrismaClient): PrismaClientLike => client;
   const fitsWithOtherNames = (client: OwnClient): PrismaClientLike => client;

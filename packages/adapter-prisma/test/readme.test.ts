@@ -1,9 +1,9 @@
 import { execFile } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, it } from "@jest/globals";
-import { openSchema, url } from "./postgres.js";
+import { openPool, tables, url } from "./postgres.js";
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf8");
 const readme = read("../README.md");
@@ -16,15 +16,20 @@ it("the fragment of the README is the file of the package, for both providers", 
 });
 
 it("the example of the README runs", async () => {
-  const store = await openSchema("readme");
+  const database = `readme_${process.pid}`;
+  const server = openPool({ max: 1 });
+  await server.query(`CREATE DATABASE ${database}`);
+  const address = new URL(url);
+  address.pathname = `/${database}`;
+  const pool = openPool({ connectionString: address.href, max: 1 });
+  await pool.query(tables);
   const file = fileURLToPath(new URL(`../.clients/readme-${process.pid}.mjs`, import.meta.url));
   writeFileSync(file, blockOf("js").replace("./generated/prisma/client.js", "./postgresql/client.js"));
-  // The application's schema is the first of the search path.
-  const address = new URL(url);
-  address.searchParams.set("options", `-c search_path=${store.schema}`);
-  await promisify(execFile)(process.execPath, [file], {
-    env: { ...process.env, DATABASE_URL: address.href },
-  });
-  expect(await store.query("SELECT content FROM agent_messages")).toEqual([{ content: "Hi" }]);
-  await store.remove();
+  const env = { ...process.env, DATABASE_URL: address.href };
+  await promisify(execFile)(process.execPath, [file], { env });
+  expect((await pool.query("SELECT content FROM agent_messages")).rows).toEqual([{ content: "Hi" }]);
+  rmSync(file);
+  await pool.end();
+  await server.query(`DROP DATABASE ${database}`);
+  await server.end();
 });
