@@ -26,14 +26,23 @@ function commitOf(id: string, contents: readonly string[], fields: Partial<Commi
     revision: newName("r"),
     at: 1,
     set: {},
-    messages: contents.map((content) => ({ userId: null, role: "user", content, createdAt: 1, body: {} })),
+    messages: contents.map((content) => ({
+      userId: null,
+      role: "user",
+      content,
+      createdAt: 1,
+      body: {},
+    })),
     history: [],
     ...fields,
   };
 }
 
 const creation = (id: string, contents: readonly string[], fields: Partial<Commit> = {}): Commit =>
-  commitOf(id, contents, { expect: { kind: "create", life: newName("l"), createdAt: 1 }, ...fields });
+  commitOf(id, contents, {
+    expect: { kind: "create", life: newName("l"), createdAt: 1 },
+    ...fields,
+  });
 
 /** A client that tells of each call. */
 function counting(client: PrismaClient) {
@@ -54,7 +63,9 @@ function counting(client: PrismaClient) {
 describe("calls", () => {
   it("a turn is one call of the client, at the start and later, and so is a load", async () => {
     const { client, calls } = counting(store.client());
-    const manager = new PersistenceManager({ adapter: new PrismaAdapter({ prisma: client }) });
+    const manager = new PersistenceManager({
+      adapter: new PrismaAdapter({ prisma: client }),
+    });
     const id = newName("s");
     const session = createSession<{ turn: number }>({ id });
     await manager.saveTurn({ session, messages: [said("0")] });
@@ -62,7 +73,10 @@ describe("calls", () => {
     for (let turn = 1; turn < 40; turn++) {
       session.data.turn = turn;
       calls.length = 0;
-      await manager.saveTurn({ session, messages: [said("q"), { role: "assistant", content: "a" }] });
+      await manager.saveTurn({
+        session,
+        messages: [said("q"), { role: "assistant", content: "a" }],
+      });
       expect(calls).toEqual(["AgentSession.update"]);
     }
     calls.length = 0;
@@ -115,7 +129,15 @@ describe("entries", () => {
     const loaded = await adapter.turns.load(id, { last: 2 });
     expect(loaded?.entries.map(({ content }) => content)).toEqual(["2", "3"]);
     const log = historyLog(loaded?.row.life ?? "");
-    expect((await adapter.messageRepository.findBySessionId(id, { log, from: 1, to: 99 })).length).toBe(30);
+    expect(
+      (
+        await adapter.messageRepository.findBySessionId(id, {
+          log,
+          from: 1,
+          to: 99,
+        })
+      ).length,
+    ).toBe(30);
   });
 
   it("a load beside turns is always one that there was", async () => {
@@ -182,7 +204,15 @@ describe("values", () => {
     async (_, value) => {
       const adapter = store.connect();
       const id = newName("s");
-      const messages = [{ userId: null, role: "user", content: "", createdAt: 1, body: { event: value } }];
+      const messages = [
+        {
+          userId: null,
+          role: "user",
+          content: "",
+          createdAt: 1,
+          body: { event: value },
+        },
+      ];
       await adapter.turns.commit([creation(id, [], { set: { state: value }, messages })]);
       const loaded = await adapter.turns.load(id, { last: 1 });
       const isWrapped = JSON.stringify(value) === '{"~value":1}';
@@ -198,11 +228,19 @@ describe("values", () => {
 
   it("the application reads what was said by its own client", async () => {
     const client = store.client();
-    const manager = new PersistenceManager({ adapter: store.connect({ prisma: client }) });
+    const manager = new PersistenceManager({
+      adapter: store.connect({ prisma: client }),
+    });
     const id = newName("s");
     const session = createSession({ id, data: { name: "Ann" } });
     const toolCalls = [{ id: "t", name: "look", input: { at: 1 } }];
-    const message = { ...said("Hi"), route: "book", step: "when", toolCalls, event: { kind: "x" } };
+    const message = {
+      ...said("Hi"),
+      route: "book",
+      step: "when",
+      toolCalls,
+      event: { kind: "x" },
+    };
     await manager.saveTurn({ session, messages: [message] });
     const found = await client.agentSession.findFirst({
       where: { collectedData: { path: ["data", "name"], equals: "Ann" } },
@@ -212,7 +250,14 @@ describe("values", () => {
       id,
       messageCount: 1,
       messages: [
-        { role: "user", content: "Hi", route: "book", step: "when", toolCalls, event: { kind: "x" } },
+        {
+          role: "user",
+          content: "Hi",
+          route: "book",
+          step: "when",
+          toolCalls,
+          event: { kind: "x" },
+        },
       ],
     });
     await manager.close();
@@ -221,7 +266,9 @@ describe("values", () => {
   it("a row that Waymark did not write is told as such", async () => {
     const id = newName("s");
     const client = store.client();
-    await client.agentSession.create({ data: { id, collectedData: { name: "Ann" } } });
+    await client.agentSession.create({
+      data: { id, collectedData: { name: "Ann" } },
+    });
     await expect(store.connect().turns.load(id, { last: 1 })).rejects.toMatchObject({
       code: "STORAGE_DAMAGED",
       message: expect.stringContaining("`system`"),
@@ -237,9 +284,21 @@ describe("names", () => {
       currentRoute: "current_route",
       currentStep: "current_step",
     },
-    ...{ collectedData: "collected_data", messageCount: "message_count", lastMessageAt: "last_message_at" },
-    ...{ completedAt: "completed_at", createdAt: "created_at", updatedAt: "updated_at" },
-    ...{ firstSequence: "first_sequence", expiresAt: "expires_at", messages: "said" },
+    ...{
+      collectedData: "collected_data",
+      messageCount: "message_count",
+      lastMessageAt: "last_message_at",
+    },
+    ...{
+      completedAt: "completed_at",
+      createdAt: "created_at",
+      updatedAt: "updated_at",
+    },
+    ...{
+      firstSequence: "first_sequence",
+      expiresAt: "expires_at",
+      messages: "said",
+    },
   };
   const messages = {
     sessionId: "session_id",
@@ -258,7 +317,9 @@ describe("names", () => {
   let prisma: OwnClient;
   beforeAll(async () => {
     schema = await openSchema("names", ownTables);
-    prisma = new OwnClient({ adapter: new PrismaPg({ connectionString: url }, { schema: schema.schema }) });
+    prisma = new OwnClient({
+      adapter: new PrismaPg({ connectionString: url }, { schema: schema.schema }),
+    });
   });
   afterAll(async () => {
     await prisma.$disconnect();
@@ -295,12 +356,16 @@ describe("names", () => {
   });
 
   it("a model that is not there is named", async () => {
-    expect(await problemOf({ tables: { sessions: "Conversation", messages: "Nothing" } })).toContain(
-      "no model `Nothing`",
-    );
-    expect(await problemOf({ tables: { sessions: "$transaction", messages: "utterances" } })).toContain(
-      "no model `$transaction`",
-    );
+    expect(
+      await problemOf({
+        tables: { sessions: "Conversation", messages: "Nothing" },
+      }),
+    ).toContain("no model `Nothing`");
+    expect(
+      await problemOf({
+        tables: { sessions: "$transaction", messages: "utterances" },
+      }),
+    ).toContain("no model `$transaction`");
   });
 
   it("fields that are missing are named, with the lines to paste", async () => {
@@ -341,9 +406,13 @@ describe("names", () => {
       { messages: { id: "key" } },
     ];
     for (const fieldMappings of wrong)
-      expect(() => new PrismaAdapter({ prisma, ...JSON.parse(JSON.stringify({ fieldMappings })) })).toThrow(
-        expect.objectContaining({ code: "INVALID_CONFIGURATION" }),
-      );
+      expect(
+        () =>
+          new PrismaAdapter({
+            prisma,
+            ...JSON.parse(JSON.stringify({ fieldMappings })),
+          }),
+      ).toThrow(expect.objectContaining({ code: "INVALID_CONFIGURATION" }));
   });
 
   it("tables that are missing are told as such", async () => {
@@ -368,7 +437,10 @@ it("what the application's own constraints refuse is an error, and no answer", a
     const [outcome] = await adapter.turns.commit([commit]);
     return outcome?.status === "failed" ? outcome.error : outcome?.status;
   };
-  const refused = expect.objectContaining({ code: "STORAGE_FAILED", retryable: false });
+  const refused = expect.objectContaining({
+    code: "STORAGE_FAILED",
+    retryable: false,
+  });
   expect(await statusOf(creation("a", [], { set: { userId: "ann", agentName: "x" } }))).toBe("committed");
   expect(await statusOf(creation("b", [], { set: { userId: "bob" } }))).toEqual(refused);
   expect(await statusOf(creation("b", [], { set: { agentName: "x" } }))).toEqual(refused);
@@ -383,6 +455,57 @@ it("what the application's own constraints refuse is an error, and no answer", a
   await expect(late).rejects.toEqual(refused);
   expect((await adapter.turns.load("b", { last: 9 }))?.entries).toEqual([]);
   await strict.remove();
+});
+
+describe("the application's own transaction", () => {
+  const booking = (id: string) => ({
+    data: { id, system: "no session of Waymark's" },
+  });
+
+  it("a turn by its client is stored with what else it writes, or not at all", async () => {
+    const prisma = store.client();
+    const [kept, undone] = [newName("s"), newName("s")];
+    const save = (id: string, fails: boolean) =>
+      prisma.$transaction(async (tx) => {
+        const persistence = new PersistenceManager({
+          adapter: new PrismaAdapter({ prisma: tx }),
+        });
+        const session = createSession({ id });
+        await persistence.saveTurn({ session, messages: [said("1")] });
+        session.data = { n: 2 };
+        await persistence.saveTurn({ session, messages: [said("2")] });
+        await tx.agentSession.create(booking(`booking of ${id}`));
+        await persistence.close();
+        if (fails) throw new Error("undone");
+      });
+    await save(kept, false);
+    await expect(save(undone, true)).rejects.toThrow("undone");
+    const manager = new PersistenceManager({ adapter: store.connect() });
+    expect((await manager.loadSessionHistory(kept)).map(({ content }) => content)).toEqual(["1", "2"]);
+    expect(await manager.loadSessionState(undone)).toBeNull();
+    const bookings = await prisma.agentSession.findMany({
+      where: { id: { startsWith: "booking of" } },
+    });
+    expect(bookings.map(({ id }) => id)).toEqual([`booking of ${kept}`]);
+    await prisma.agentSession.deleteMany({
+      where: { id: { startsWith: "booking of" } },
+    });
+    await manager.close();
+  });
+
+  it("a turn in it that somebody else was faster than is looked at again", async () => {
+    const id = newName("s");
+    const outside = store.connect();
+    await outside.turns.commit([creation(id, ["1"])]);
+    await store.client().$transaction(async (tx) => {
+      const inside = new PrismaAdapter({ prisma: tx });
+      await inside.turns.load(id, { last: 0 });
+      await outside.turns.commit([commitOf(id, ["2"])]);
+      expect(await inside.turns.commit([commitOf(id, ["3"])])).toMatchObject([{ first: 3, last: 3 }]);
+    });
+    const loaded = await outside.turns.load(id, { last: 9 });
+    expect(loaded?.entries.map(({ content }) => content)).toEqual(["1", "2", "3"]);
+  });
 });
 
 it("the generated client fits as it is, whatever its models are called", () => {
