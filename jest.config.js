@@ -14,6 +14,8 @@ function project(rootDir) {
     testEnvironment: "node",
     testEnvironmentOptions: { customExportConditions: ["waymark-source", "node", "node-addons"] },
     testMatch: ["<rootDir>/test/**/*.test.ts"],
+    // What a suite's tests have to have made before they run.
+    ...(existsSync(`${rootDir}/test/generate.mjs`) ? { globalSetup: `${rootDir}/test/generate.mjs` } : {}),
     extensionsToTreatAsEsm: [".ts"],
     moduleFileExtensions: ["js", "mjs", "cjs", "ts", "json", "node"],
     moduleNameMapper: { "^(\\.{1,2}/.*)\\.js$": "$1" },

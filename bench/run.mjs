@@ -5,14 +5,15 @@ import { benchFile } from "./file.mjs";
 import { benchOpenSearch } from "./opensearch.mjs";
 import { benchRedis } from "./redis.mjs";
 import { benchPostgres } from "./postgres.mjs";
+import { benchPrisma } from "./prisma.mjs";
 import { benchRetention } from "./retention.mjs";
 import { benchSize } from "./size.mjs";
 import { benchSqlite } from "./sqlite.mjs";
 
 const all = {
   ...{ size: benchSize, core: benchCore, file: benchFile },
-  ...{ postgres: benchPostgres, sqlite: benchSqlite, redis: benchRedis, opensearch: benchOpenSearch },
-  retention: benchRetention,
+  ...{ postgres: benchPostgres, prisma: benchPrisma, sqlite: benchSqlite, redis: benchRedis },
+  ...{ opensearch: benchOpenSearch, retention: benchRetention },
 };
 const wanted = process.argv.slice(2);
 console.log(

@@ -50,9 +50,15 @@ async function* useAlone(project, archives) {
 
 /** A project with the drivers, as npm installs peers, and with the versions that the repository is tested with. */
 async function* useWithDrivers(project, archives) {
-  const drivers = ["@opensearch-project/opensearch", "@types/node", "@types/pg", "ioredis", "pg", "zod"].map(
-    (name) => `${name}@${readJson(`${root}docs/node_modules/${name}/package.json`).version}`,
-  );
+  const drivers = [
+    "@opensearch-project/opensearch",
+    "@prisma/client",
+    "@types/node",
+    "@types/pg",
+    "ioredis",
+    "pg",
+    "zod",
+  ].map((name) => `${name}@${readJson(`${root}docs/node_modules/${name}/package.json`).version}`);
   const install = ["--prefer-offline", ...archives.map(({ path }) => path), ...drivers];
   const installed = await timed("install with drivers", () => makeProject(project, install));
   yield installed;

@@ -115,8 +115,8 @@ function filesOf(folder, manifest) {
       source.replace(/^src\//, "dist/").replace(/\.ts$/, `.${ending}`),
     ),
   );
-  const template = manifest.files.includes("template") ? under("template") : [];
-  return ["LICENSE", "README.md", "package.json", ...sources, ...built, ...template];
+  const more = ["schema", "template"].filter((part) => manifest.files.includes(part)).flatMap(under);
+  return ["LICENSE", "README.md", "package.json", ...sources, ...built, ...more];
 }
 
 async function must(command, cwd) {

@@ -21,6 +21,7 @@ const names = [
   "@waymark/adapter-redis",
   "@waymark/adapter-opensearch",
   "@waymark/adapter-postgres",
+  "@waymark/adapter-prisma",
   "@waymark/adapter-sqlite",
   "@waymark/adapter-testkit",
 ];

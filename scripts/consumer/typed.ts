@@ -2,6 +2,7 @@
 import { MemoryAdapter } from "@waymark/adapter-memory";
 import { OpenSearchAdapter, type OpenSearchClient } from "@waymark/adapter-opensearch";
 import { PostgreSQLAdapter, type PostgresClient } from "@waymark/adapter-postgres";
+import { PrismaAdapter, type PrismaClientLike } from "@waymark/adapter-prisma";
 import { RedisAdapter, type RedisClient } from "@waymark/adapter-redis";
 import { type Harness, type Runner, testAdapter } from "@waymark/adapter-testkit";
 import { Agent, PersistenceManager, type PersistenceAdapter, createSession } from "@waymark/core";
@@ -37,6 +38,7 @@ const rows: readonly SessionRow[] = (await adapter.sessionRepository.find({}, { 
 checkId(rows[0]?.id ?? "", "typed");
 
 const postgres: PostgresClient = { query: refuse };
+const prisma: PrismaClientLike = { $transaction: refuse, $queryRawUnsafe: refuse };
 const redis: RedisClient = { evalsha: refuse, eval: refuse, info: refuse };
 const openSearch: OpenSearchClient = { transport: { request: refuse } };
 function refuse(): Promise<never> {
@@ -45,6 +47,11 @@ function refuse(): Promise<never> {
 
 const servers: PersistenceAdapter[] = [
   new PostgreSQLAdapter({ client: postgres, tables: { sessions: "conversations" } }),
+  new PrismaAdapter({
+    prisma,
+    tables: { sessions: "Chat" },
+    fieldMappings: { sessions: { userId: "user" } },
+  }),
   new RedisAdapter({ redis, keyPrefix: "app:" }),
   new OpenSearchAdapter(openSearch, { autoCreateIndices: false }),
 ];

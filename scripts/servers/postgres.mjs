@@ -71,6 +71,6 @@ export async function byBinaries() {
 export default {
   name: "PostgreSQL",
   variable: "WAYMARK_TEST_POSTGRES",
-  suites: ["adapter-postgres", "express-postgres"],
+  suites: ["adapter-postgres", "adapter-prisma", "express-postgres"],
   ways: [byCompose, byBinaries],
 };

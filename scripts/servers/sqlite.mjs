@@ -33,4 +33,9 @@ async function build() {
   );
 }
 
-export default { name: "SQLite", variable: "WAYMARK_TEST_SQLITE", suites: ["adapter-sqlite"], ways: [build] };
+export default {
+  name: "SQLite",
+  variable: "WAYMARK_TEST_SQLITE",
+  suites: ["adapter-prisma", "adapter-sqlite"],
+  ways: [build],
+};

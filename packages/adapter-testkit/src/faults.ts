@@ -16,10 +16,14 @@ export interface CallInfo {
   readonly isWrite: boolean;
 }
 
-/** The same adapter over a line on which calls are lost, or in a process that stops. */
+/**
+ * The same adapter over a line on which calls are lost, or in a process that stops. Calls that have arrived at the store and
+ * are not answered yet are in `underWay`.
+ */
 export function withFaults(
   adapter: PersistenceAdapter,
   fateOf: (call: CallInfo) => Fate,
+  underWay = new Set<Promise<unknown>>(),
 ): PersistenceAdapter {
   const { sessionRepository: sessions, messageRepository: messages, turns, records } = adapter;
 
@@ -27,7 +31,9 @@ export function withFaults(
     const fate = fateOf({ name, isWrite });
     if (fate === "stopped before") return await forever();
     if (fate === "request lost") throw noAnswer(name);
-    const answer = await run();
+    const running = run();
+    underWay.add(running);
+    const answer = await running.finally(() => underWay.delete(running));
     if (fate === "stopped after") return await forever();
     if (fate === "reply lost") throw noAnswer(name);
     return answer;
@@ -52,6 +58,10 @@ export function withFaults(
     turns: turns && {
       commit: (commits) => call("commit", true, () => turns.commit(commits)),
       load: (id, options) => call("load", false, () => turns.load(id, options)),
+      groups: turns.groups === true,
+      ...(turns.remove === undefined
+        ? undefined
+        : { remove: (rows) => call("remove", true, async () => (await turns.remove?.(rows)) ?? []) }),
     },
     records: records && {
       ...records,

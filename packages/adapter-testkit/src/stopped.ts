@@ -1,5 +1,5 @@
 import type { PersistenceAdapter } from "@waymark/core/adapter";
-import { type Fate, withFaults } from "./faults.js";
+import { type CallInfo, type Fate, withFaults } from "./faults.js";
 import { type TurnClient, createTurnClient } from "./turn-client.js";
 
 /** Stops the process that uses the adapter at its n-th write. Resolves when it has stopped or ended. */
@@ -12,17 +12,19 @@ export async function stoppedAt(
   let count = 0;
   let stop: (isStopped: boolean) => void = () => {};
   const stopped = new Promise<boolean>((resolve) => (stop = resolve));
-  const client = createTurnClient(
-    withFaults(adapter, ({ isWrite }) => {
-      if (!isWrite || ++count !== write) return count > write ? "stopped before" : "done";
-      // The write itself has yet to be done.
-      setTimeout(() => stop(true), fate === "stopped after" ? 20 : 0);
-      return fate;
-    }),
-  );
+  const underWay = new Set<Promise<unknown>>();
+  const fateOf = ({ isWrite }: CallInfo): Fate => {
+    if (!isWrite || ++count !== write) return count > write ? "stopped before" : "done";
+    setTimeout(() => stop(true), 0);
+    return fate;
+  };
+  const client = createTurnClient(withFaults(adapter, fateOf, underWay));
   void work(client).then(
     () => client.store.flush().then(() => stop(false)),
     () => stop(false),
   );
-  return await stopped;
+  const isStopped = await stopped;
+  // What a store is still doing for a process that has stopped is done before the next one comes.
+  await Promise.allSettled(underWay);
+  return isStopped;
 }

@@ -1,0 +1,237 @@
+import {
+  StorageError,
+  type StorageCode,
+  type WaymarkError,
+  isWaymarkError,
+  systemEnvironment,
+} from "@waymark/core/adapter";
+
+/** What is used of Prisma's client besides its models: the generated one fits, extended or not. */
+export interface PrismaClientLike {
+  $transaction(calls: PromiseLike<unknown>[]): PromiseLike<unknown>;
+  $queryRawUnsafe(query: string): PromiseLike<unknown>;
+}
+
+/** What is used of a model of the client, such as `prisma.agentSession`. It is looked up by its name, and checked. */
+export interface Model {
+  readonly fields: object;
+  create(args: object): PromiseLike<unknown>;
+  createMany(args: object): PromiseLike<unknown>;
+  deleteMany(args: object): PromiseLike<unknown>;
+  findMany(args: object): PromiseLike<unknown>;
+  findUnique(args: object): PromiseLike<unknown>;
+  update(args: object): PromiseLike<unknown>;
+  updateMany(args: object): PromiseLike<unknown>;
+}
+
+const methods = ["create", "createMany", "deleteMany", "findMany", "findUnique", "update", "updateMany"];
+
+function isModel(value: unknown): value is Model {
+  return isObject(value) && isObject(value["fields"]) && methods.every((name) => isFunction(value[name]));
+}
+
+/** The model of this name, as in the client (`agentSession`) or as in the schema (`AgentSession`). */
+export function findModel(client: PrismaClientLike, name: string): Model | undefined {
+  const names = [name, name.charAt(0).toLowerCase() + name.slice(1)];
+  for (const each of names) {
+    const found: unknown = Reflect.get(client, each);
+    if (isModel(found)) return found;
+  }
+  return undefined;
+}
+
+/** What was being done, for the error. */
+export interface Doing {
+  readonly operation: string;
+  readonly sessionId?: string | undefined;
+}
+
+/** What the data refused: `taken` is a key that is there already, `moved` a row that is not as it was, `orphan` one without its parent. */
+export interface Refusal {
+  readonly kind: "taken" | "moved" | "orphan";
+  /** For whom it is no answer. */
+  readonly error: WaymarkError;
+}
+
+const refusals: ReadonlyMap<string, Refusal["kind"]> = new Map([
+  ["P2002", "taken"], // unique constraint
+  ["P2025", "moved"], // record not found
+  ["P2003", "orphan"], // foreign key constraint
+]);
+
+/** Awaits a call of the client. Its errors become ours. */
+export async function run(doing: Doing, call: () => PromiseLike<unknown>): Promise<unknown> {
+  try {
+    return await unlocked(call);
+  } catch (cause) {
+    throw failure(cause, doing);
+  }
+}
+
+/** Awaits a write that the data may refuse, which can be an answer; null: it is done. */
+export async function write(doing: Doing, call: () => PromiseLike<unknown>): Promise<Refusal | null> {
+  try {
+    await unlocked(call);
+    return null;
+  } catch (cause) {
+    const kind = refusals.get(codeOf(cause));
+    const error = failure(cause, doing);
+    if (kind === undefined) throw error;
+    return { kind, error };
+  }
+}
+
+/** Tries of a call that a lock or a deadlock stopped, with pauses of some milliseconds between: in all about half a second. */
+const tries = 12;
+
+/** A call that a lock stopped has done nothing, so it is made again: where others only pass, it succeeds. */
+async function unlocked(call: () => PromiseLike<unknown>): Promise<unknown> {
+  for (let retry = 1; retry < tries; retry++) {
+    try {
+      return await call();
+    } catch (cause) {
+      const [code] = explain(codeOf(cause), nativeCodeOf(cause), cause);
+      if (code !== "STORAGE_LOCKED") throw cause;
+      await systemEnvironment.pause(retry);
+    }
+  }
+  return call();
+}
+
+/** The `count` of a write of many. */
+export function countOf(result: unknown, { operation, sessionId }: Doing): number {
+  if (isObject(result) && typeof result["count"] === "number") return result["count"];
+  throw new StorageError("STORAGE_FAILED", `${operation}: the client did not say how many rows it wrote`, {
+    operation,
+    sessionId,
+  });
+}
+
+/** Turns an error of Prisma into ours. Messages name codes and nothing that Prisma quotes: it quotes what people said. */
+function failure(cause: unknown, { operation, sessionId }: Doing): WaymarkError {
+  if (isWaymarkError(cause)) return cause;
+  const code = codeOf(cause);
+  const native = nativeCodeOf(cause);
+  const [ours, says] = explain(code, native, cause);
+  const codes = [code, native].filter((each) => each !== "").join(", ");
+  return new StorageError(ours, `${operation}: ${says}${codes === "" ? "" : ` [${codes}]`}`, {
+    operation,
+    sessionId,
+    cause,
+  });
+}
+
+/** Prisma's own code; an error before the first connection has it under another name, and a wrong call has none. */
+export function codeOf(cause: unknown): string {
+  if (!isObject(cause)) return "";
+  for (const code of [cause["code"], cause["errorCode"], cause["name"]])
+    if (typeof code === "string" && /^P\d{4}$|^PrismaClientValidationError$/.test(code)) return code;
+  return "";
+}
+
+/** What the driver adapter says of an error: its kind, and the database's own code. */
+function driverErrorOf(cause: unknown): Record<string, unknown> {
+  const meta = isObject(cause) && isObject(cause["meta"]) ? cause["meta"]["driverAdapterError"] : cause;
+  return isObject(meta) && isObject(meta["cause"]) ? meta["cause"] : {};
+}
+
+function nativeCodeOf(cause: unknown): string {
+  const code = driverErrorOf(cause)["originalCode"];
+  return typeof code === "string" || typeof code === "number" ? String(code) : "";
+}
+
+/** Whether the database itself has answered that it does not take the text of a statement. */
+export function isRefusedText(cause: unknown): boolean {
+  const { kind } = driverErrorOf(cause);
+  return codeOf(cause) === "P2010" && (kind === "postgres" || kind === "mysql" || kind === "sqlite");
+}
+
+/** What drivers say, without a code, of a client that the application has closed, and of a connection that is lost. */
+const closedClient = /after calling end|pool is (closed|ended)|connection is not open/i;
+const lostConnection = /connection|terminated|not queryable|can't reach|timed? ?out|ECONN|EPIPE/i;
+
+const unavailable: [StorageCode, string] = [
+  "STORAGE_UNAVAILABLE",
+  "the connection to the database was lost or could not be made",
+];
+const failed: [StorageCode, string] = ["STORAGE_FAILED", "Prisma or its database refused the call"];
+
+const locked: [StorageCode, string] = [
+  "STORAGE_LOCKED",
+  "another transaction held the row or the file; nothing was written",
+];
+
+function explain(code: string, native: string, cause: unknown): [StorageCode, string] {
+  // SQLite's busy file is a time-out for Prisma, as a lost answer is; only this one is known to have done nothing.
+  if (native.startsWith("SQLITE_BUSY") || native.startsWith("SQLITE_LOCKED")) return locked;
+  switch (code) {
+    case "P1001": // can't reach the server
+    case "P1002": // the server timed out
+    case "P1017": // the server closed the connection
+      return unavailable;
+    case "P1008": // operation timed out
+    case "P2024": // no connection of the pool in time
+    case "P2028": // no transaction in time, or it took too long and was undone
+    case "P2037": // too many connections
+      return ["STORAGE_UNAVAILABLE", "the database had no time or connection for this"];
+    case "P2034": // write conflict or deadlock
+      return locked;
+    case "P1000": // authentication failed
+    case "P1003": // no such database
+    case "P1010": // access denied
+      return ["STORAGE_FAILED", "the database refused the login; check user, password and database"];
+    case "P2021": // no such table
+    case "P2022": // no such column
+      return ["STORAGE_FAILED", "the tables are not those of the schema; migrate the database"];
+    case "P2000": // value too long for the column
+      return ["STORAGE_FAILED", "a column is too narrow; compare the models with the fragment"];
+    case "P2002": // unique constraint
+      return ["STORAGE_FAILED", "a unique constraint of the models does not allow it"];
+    case "P2003": // foreign key constraint
+      return ["STORAGE_FAILED", "a foreign key of the models does not allow it"];
+    case "PrismaClientValidationError":
+      return ["STORAGE_FAILED", "the models do not fit; `initialize()` says what is missing"];
+    default:
+      return explainNative(native, cause);
+  }
+}
+
+function explainNative(native: string, cause: unknown): [StorageCode, string] {
+  switch (native) {
+    case "53100": // PostgreSQL: disk_full
+    case "SQLITE_FULL":
+      return ["STORAGE_FULL", "the database has no room left; what was stored before is intact"];
+    case "40001": // PostgreSQL: serialization_failure
+    case "40P01": // PostgreSQL: deadlock_detected
+    case "55P03": // PostgreSQL: lock_not_available
+      return locked;
+    case "57014": // PostgreSQL: query_canceled
+    case "57P01": // PostgreSQL: admin_shutdown
+    case "57P02": // PostgreSQL: crash_shutdown
+    case "57P03": // PostgreSQL: cannot_connect_now
+    case "53300": // PostgreSQL: too_many_connections
+      return unavailable;
+    case "25006": // PostgreSQL: read_only_sql_transaction
+    case "SQLITE_READONLY":
+      return ["STORAGE_FAILED", "this database only reads; connect to the primary"];
+    default:
+      if (closedClient.test(messageOf(cause)))
+        return ["STORAGE_FAILED", "the application has closed the client"];
+      return native.startsWith("08") || lostConnection.test(messageOf(cause)) ? unavailable : failed;
+  }
+}
+
+/** The last line, where Prisma says what happened; before it, it may quote the call. */
+function messageOf(cause: unknown): string {
+  return isObject(cause) && typeof cause["message"] === "string"
+    ? (cause["message"].split("\n").at(-1) ?? "")
+    : "";
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+function isFunction(value: unknown): boolean {
+  return typeof value === "function";
+}

@@ -1,0 +1,46 @@
+import { readFileSync } from "node:fs";
+import { PrismaPg } from "@prisma/adapter-pg";
+import { Pool, type PoolConfig } from "pg";
+import { PrismaClient } from "../.clients/postgresql/client.js";
+import { PrismaAdapter, type PrismaAdapterOptions } from "../src/index.js";
+
+const found = process.env["WAYMARK_TEST_POSTGRES"];
+if (found === undefined || found === "")
+  throw new Error("WAYMARK_TEST_POSTGRES names no server; `npm test -- --only adapter-prisma` starts one");
+
+export const url: string = found;
+
+export const tables = readFileSync(new URL("sql/postgresql.sql", import.meta.url), "utf8");
+
+export function openPool(options: PoolConfig = {}): Pool {
+  return new Pool({ connectionString: url, max: 4, ...options }).on("error", () => {});
+}
+
+let schemas = 0;
+
+/** A schema of its own in PostgreSQL, with what opens clients and adapters on it and what removes it. */
+export async function openSchema(name = "test", sql = tables) {
+  const schema = `${name}_${process.pid}_${process.env["JEST_WORKER_ID"] ?? 0}_${schemas++}`;
+  const pool = openPool({ options: `-c search_path=${schema}` });
+  const clients: PrismaClient[] = [];
+  await pool.query(`CREATE SCHEMA "${schema}"; SET search_path TO "${schema}"; ${sql}`);
+  const client = (options: PoolConfig = {}): PrismaClient => {
+    const config = { connectionString: url, max: 4, ...options };
+    const made = new PrismaClient({ adapter: new PrismaPg(config, { schema }) });
+    clients.push(made);
+    return made;
+  };
+  return {
+    schema,
+    client,
+    connect: (options: Partial<PrismaAdapterOptions> = {}) =>
+      new PrismaAdapter({ prisma: options.prisma ?? client(), ...options }),
+    query: async (text: string, values: unknown[] = []) =>
+      (await pool.query<Record<string, unknown>>(text, values)).rows,
+    remove: async () => {
+      await Promise.all(clients.map((one) => one.$disconnect()));
+      await pool.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`);
+      await pool.end();
+    },
+  };
+}

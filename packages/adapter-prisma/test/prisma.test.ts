@@ -1,0 +1,524 @@
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { PrismaPg } from "@prisma/adapter-pg";
+import { PersistenceManager, createSession } from "@waymark/core";
+import { type Commit, type Entry, type Json, historyLog } from "@waymark/core/adapter";
+import { PrismaClient as OwnClient } from "../.clients/own/client.js";
+import type { PrismaClient } from "../.clients/postgresql/client.js";
+import { PrismaAdapter, type PrismaAdapterOptions, type PrismaClientLike } from "../src/index.js";
+import { openSchema, tables, url } from "./postgres.js";
+
+const said = (content: string) => ({ role: "user", content }) as const;
+
+let store: Awaited<ReturnType<typeof openSchema>>;
+beforeAll(async () => {
+  store = await openSchema("own");
+});
+afterAll(() => store.remove());
+
+let names = 0;
+const newName = (prefix: string) => `${prefix}${names++}`;
+
+function commitOf(id: string, contents: readonly string[], fields: Partial<Commit> = {}): Commit {
+  return {
+    id,
+    expect: { kind: "append" },
+    operation: { id: newName("o"), digest: "" },
+    revision: newName("r"),
+    at: 1,
+    set: {},
+    messages: contents.map((content) => ({
+      userId: null,
+      role: "user",
+      content,
+      createdAt: 1,
+      body: {},
+    })),
+    history: [],
+    ...fields,
+  };
+}
+
+const creation = (id: string, contents: readonly string[], fields: Partial<Commit> = {}): Commit =>
+  commitOf(id, contents, {
+    expect: { kind: "create", life: newName("l"), createdAt: 1 },
+    ...fields,
+  });
+
+/** A client that tells of each call. */
+function counting(client: PrismaClient) {
+  const calls: string[] = [];
+  const extended = client.$extends({
+    query: {
+      $allModels: {
+        $allOperations({ model, operation, args, query }) {
+          calls.push(`${model}.${operation}`);
+          return query(args);
+        },
+      },
+    },
+  });
+  return { calls, client: extended };
+}
+
+describe("calls", () => {
+  it("a turn is one call of the client, at the start and later, and so is a load", async () => {
+    const { client, calls } = counting(store.client());
+    const manager = new PersistenceManager({
+      adapter: new PrismaAdapter({ prisma: client }),
+    });
+    const id = newName("s");
+    const session = createSession<{ turn: number }>({ id });
+    await manager.saveTurn({ session, messages: [said("0")] });
+    expect(calls.filter((call) => call.endsWith(".create"))).toEqual(["AgentSession.create"]);
+    for (let turn = 1; turn < 40; turn++) {
+      session.data.turn = turn;
+      calls.length = 0;
+      await manager.saveTurn({
+        session,
+        messages: [said("q"), { role: "assistant", content: "a" }],
+      });
+      expect(calls).toEqual(["AgentSession.update"]);
+    }
+    calls.length = 0;
+    expect((await manager.open(id, { last: 50 }))?.messages.length).toBe(50);
+    expect(calls).toEqual(["AgentSession.findUnique"]);
+    await manager.close();
+  });
+
+  it("a turn of a session that another process wrote is looked at again", async () => {
+    const { client, calls } = counting(store.client());
+    const [mine, other] = [new PrismaAdapter({ prisma: client }), store.connect()];
+    const id = newName("s");
+    await mine.turns.commit([creation(id, ["1"])]);
+    await other.turns.commit([commitOf(id, ["2"])]);
+    calls.length = 0;
+    expect(await mine.turns.commit([commitOf(id, ["3"])])).toMatchObject([{ first: 3, last: 3 }]);
+    expect(calls).toEqual(["AgentSession.update", "AgentSession.findUnique", "AgentSession.update"]);
+  });
+
+  it("removing many sessions is one transaction, which takes those that were seen", async () => {
+    const { client, calls } = counting(store.client());
+    const adapter = new PrismaAdapter({ prisma: client });
+    const ids = [newName("s"), newName("s"), newName("s")];
+    const commits = ids.map((id) => creation(id, ["1", "2"]));
+    await adapter.turns.commit(commits);
+    const seen = commits.map(({ id, revision }) => ({ id, revision }));
+    await store.connect().turns.commit([commitOf(ids[1] ?? "", ["3"])]);
+    calls.length = 0;
+    expect(await adapter.turns.remove?.(seen)).toEqual([true, false, true]);
+    expect(calls).toEqual(ids.map(() => "AgentSession.deleteMany"));
+    expect(await adapter.turns.load(ids[0] ?? "", { last: 1 })).toBeNull();
+    expect((await adapter.turns.load(ids[1] ?? "", { last: 9 }))?.entries.length).toBe(3);
+    const left = await store.query(
+      "SELECT count(*)::integer AS n FROM agent_messages WHERE session_id = $1",
+      [ids[0]],
+    );
+    expect(left).toEqual([{ n: 0 }]);
+  });
+});
+
+describe("entries", () => {
+  it("route history among the newest entries hides no message", async () => {
+    const adapter = store.connect();
+    const id = newName("s");
+    const history = Array.from({ length: 30 }, (_, index) => ({
+      ...{ userId: null, role: "route", content: "", createdAt: 1, body: {} },
+      sequence: index + 1,
+    }));
+    await adapter.turns.commit([creation(id, ["1", "2", "3"], { history })]);
+    const loaded = await adapter.turns.load(id, { last: 2 });
+    expect(loaded?.entries.map(({ content }) => content)).toEqual(["2", "3"]);
+    const log = historyLog(loaded?.row.life ?? "");
+    expect(
+      (
+        await adapter.messageRepository.findBySessionId(id, {
+          log,
+          from: 1,
+          to: 99,
+        })
+      ).length,
+    ).toBe(30);
+  });
+
+  it("a load beside turns is always one that there was", async () => {
+    const [writer, reader] = [store.connect(), store.connect()];
+    const id = newName("s");
+    await writer.turns.commit([creation(id, ["1"])]);
+    const done = new AbortController();
+    const writing = (async () => {
+      for (let turn = 2; turn <= 60; turn++) await writer.turns.commit([commitOf(id, [`${turn}`])]);
+      done.abort();
+    })();
+    const loads: (readonly string[])[] = [];
+    while (!done.signal.aborted) {
+      const loaded = await reader.turns.load(id, { last: 5 });
+      const last = loaded?.row.last ?? 0;
+      const expected = Array.from(
+        { length: Math.min(5, last) },
+        (_, index) => last - Math.min(5, last) + 1 + index,
+      );
+      const contents = loaded?.entries.map(({ content }) => content) ?? [];
+      expect(contents).toEqual(expected.map(String));
+      loads.push(contents);
+    }
+    await writing;
+    expect(loads.length).toBeGreaterThan(0);
+  });
+
+  it("a message whose key is taken stays, and the turn is stored", async () => {
+    const adapter = store.connect();
+    const id = newName("s");
+    const [made] = await adapter.turns.commit([creation(id, ["1"])]);
+    const log = made?.status === "committed" ? made.life : "";
+    const early: Entry = {
+      ...{ sessionId: id, log, sequence: 2, userId: null, role: "user" },
+      ...{ content: "early", createdAt: 1, body: {} },
+    };
+    await adapter.messageRepository.insert([early]);
+    expect(await adapter.turns.commit([commitOf(id, ["2", "3"])])).toMatchObject([{ first: 2, last: 3 }]);
+    const loaded = await adapter.turns.load(id, { last: 9 });
+    expect(loaded?.entries.map(({ content }) => content)).toEqual(["1", "early", "3"]);
+  });
+
+  it("entries of a session that is gone are not kept, and no error", async () => {
+    const { messageRepository: messages } = store.connect();
+    const id = newName("s");
+    const late: Entry = {
+      ...{ sessionId: id, log: "l", sequence: 1, userId: null, role: "user" },
+      ...{ content: "late", createdAt: 1, body: {} },
+    };
+    await messages.insert([late]);
+    expect(await messages.findBySessionId(id, { log: "l", from: 1, to: 9 })).toEqual([]);
+  });
+});
+
+describe("values", () => {
+  const odd: readonly Json[] = [
+    ...[null, 0, 236447.66666666666, 5e-324, -1.7e308, true, "", "null", [], [null], [0.1, 1e21]],
+    ...[{}, { "~value": 1 }, { set: 1 }, { equals: null }, { $type: "Json", value: "1" }, { toJSON: 1 }],
+    { deep: { number: 236447.66666666666, list: [{ a: null }], "": 1 } },
+  ];
+
+  it.each(odd.map((value) => [JSON.stringify(value), value] as const))(
+    "%s is a state and a body like another",
+    async (_, value) => {
+      const adapter = store.connect();
+      const id = newName("s");
+      const messages = [
+        {
+          userId: null,
+          role: "user",
+          content: "",
+          createdAt: 1,
+          body: { event: value },
+        },
+      ];
+      await adapter.turns.commit([creation(id, [], { set: { state: value }, messages })]);
+      const loaded = await adapter.turns.load(id, { last: 1 });
+      const isWrapped = JSON.stringify(value) === '{"~value":1}';
+      // The one shape that core never makes: its keys do not begin so.
+      expect(loaded?.row.state).toEqual(isWrapped ? 1 : value);
+      expect(loaded?.entries[0]?.body).toEqual({ event: value });
+      const [revision = ""] = [loaded?.row.revision];
+      if (loaded !== null)
+        expect(await adapter.sessionRepository.update({ ...loaded.row, state: null }, revision)).toBe(true);
+      expect((await adapter.sessionRepository.findById(id))?.state).toBeNull();
+    },
+  );
+
+  it("the application reads what was said by its own client", async () => {
+    const client = store.client();
+    const manager = new PersistenceManager({
+      adapter: store.connect({ prisma: client }),
+    });
+    const id = newName("s");
+    const session = createSession({ id, data: { name: "Ann" } });
+    const toolCalls = [{ id: "t", name: "look", input: { at: 1 } }];
+    const message = {
+      ...said("Hi"),
+      route: "book",
+      step: "when",
+      toolCalls,
+      event: { kind: "x" },
+    };
+    await manager.saveTurn({ session, messages: [message] });
+    const found = await client.agentSession.findFirst({
+      where: { collectedData: { path: ["data", "name"], equals: "Ann" } },
+      include: { messages: true },
+    });
+    expect(found).toMatchObject({
+      id,
+      messageCount: 1,
+      messages: [
+        {
+          role: "user",
+          content: "Hi",
+          route: "book",
+          step: "when",
+          toolCalls,
+          event: { kind: "x" },
+        },
+      ],
+    });
+    await manager.close();
+  });
+
+  it("a row that Waymark did not write is told as such", async () => {
+    const id = newName("s");
+    const client = store.client();
+    await client.agentSession.create({
+      data: { id, collectedData: { name: "Ann" } },
+    });
+    await expect(store.connect().turns.load(id, { last: 1 })).rejects.toMatchObject({
+      code: "STORAGE_DAMAGED",
+      message: expect.stringContaining("`system`"),
+    });
+  });
+});
+
+describe("names", () => {
+  const sessions = {
+    ...{
+      userId: "user_id",
+      agentName: "agent_name",
+      currentRoute: "current_route",
+      currentStep: "current_step",
+    },
+    ...{
+      collectedData: "collected_data",
+      messageCount: "message_count",
+      lastMessageAt: "last_message_at",
+    },
+    ...{
+      completedAt: "completed_at",
+      createdAt: "created_at",
+      updatedAt: "updated_at",
+    },
+    ...{
+      firstSequence: "first_sequence",
+      expiresAt: "expires_at",
+      messages: "said",
+    },
+  };
+  const messages = {
+    sessionId: "session_id",
+    userId: "user_id",
+    toolCalls: "tool_calls",
+    createdAt: "created_at",
+  };
+  const own: Omit<PrismaAdapterOptions, "prisma"> = {
+    tables: { sessions: "Conversation", messages: "utterances" },
+    fieldMappings: { sessions, messages },
+  };
+  const ownTables = `${tables.replaceAll("agent_sessions", "conversations").replaceAll("agent_messages", "utterances")};
+    ALTER TABLE conversations ADD COLUMN tenant text NOT NULL DEFAULT 'none'`;
+
+  let schema: Awaited<ReturnType<typeof openSchema>>;
+  let prisma: OwnClient;
+  beforeAll(async () => {
+    schema = await openSchema("names", ownTables);
+    prisma = new OwnClient({
+      adapter: new PrismaPg({ connectionString: url }, { schema: schema.schema }),
+    });
+  });
+  afterAll(async () => {
+    await prisma.$disconnect();
+    await schema.remove();
+  });
+
+  const problemOf = async (options: Partial<PrismaAdapterOptions>): Promise<string> => {
+    try {
+      await new PrismaAdapter({ prisma, ...own, ...options }).initialize();
+      return "none";
+    } catch (error) {
+      expect(error).toMatchObject({ code: "INVALID_CONFIGURATION" });
+      return error instanceof Error ? error.message : "";
+    }
+  };
+
+  it("models and fields of other names are used as they are called", async () => {
+    const adapter = new PrismaAdapter({ prisma, ...own });
+    const manager = new PersistenceManager({ adapter });
+    await adapter.initialize();
+    const session = createSession({ id: "s", data: { name: "Ann" } });
+    await manager.saveTurn({ session, userId: "ann", messages: [said("1")] });
+    session.data.name = "Bob";
+    await manager.saveTurn({ session, messages: [said("2")] });
+    expect((await manager.open("s"))?.messages.map(({ content }) => content)).toEqual(["1", "2"]);
+    expect((await manager.findSessionsByUserId("ann")).map(({ id }) => id)).toEqual(["s"]);
+    expect(await prisma.conversation.findUnique({ where: { id: "s" } })).toMatchObject({
+      user_id: "ann",
+      message_count: 2,
+      tenant: "none",
+    });
+    expect(await manager.deleteSession("s")).toBe(true);
+    await manager.close();
+  });
+
+  it("a model that is not there is named", async () => {
+    expect(
+      await problemOf({
+        tables: { sessions: "Conversation", messages: "Nothing" },
+      }),
+    ).toContain("no model `Nothing`");
+    expect(
+      await problemOf({
+        tables: { sessions: "$transaction", messages: "utterances" },
+      }),
+    ).toContain("no model `$transaction`");
+  });
+
+  it("fields that are missing are named, with the lines to paste", async () => {
+    const problem = await problemOf({
+      tables: { sessions: "OldSession", messages: "OldMessage" },
+      fieldMappings: { sessions: { life: "epoch" } },
+    });
+    expect(problem).toContain("`OldSession` lacks fields");
+    expect(problem).toContain('\n  epoch String @default("")\n  revision String @default("")\n');
+    expect(problem).toContain("\n  expiresAt DateTime?\n");
+    expect(problem).not.toContain("userId");
+  });
+
+  it("a session whose id is a number is refused", async () => {
+    const tables = { sessions: "NumberSession", messages: "NumberMessage" };
+    expect(await problemOf({ tables, fieldMappings: {} })).toContain(
+      "the field `id` of `NumberSession` is Int and has to be String",
+    );
+  });
+
+  it("a relation and a key that are missing are told with the lines to paste", async () => {
+    const { messages: _, ...unmapped } = sessions;
+    expect(await problemOf({ fieldMappings: { sessions: unmapped, messages } })).toContain(
+      "\n  messages utterances[]\n",
+    );
+    const keyless = {
+      tables: { sessions: "Conversation", messages: "KeylessMessage" },
+      fieldMappings: { sessions },
+    };
+    expect(await problemOf(keyless)).toContain("\n  @@unique([sessionId, sequence, log])\n");
+  });
+
+  it("a mapping that can mean nothing is refused at once", () => {
+    const wrong = [
+      { sessions: { nothing: "x" } },
+      { sessions: { userId: "agentName" } },
+      { messages: { body: 7 } },
+      { messages: { id: "key" } },
+    ];
+    for (const fieldMappings of wrong)
+      expect(
+        () =>
+          new PrismaAdapter({
+            prisma,
+            ...JSON.parse(JSON.stringify({ fieldMappings })),
+          }),
+      ).toThrow(expect.objectContaining({ code: "INVALID_CONFIGURATION" }));
+  });
+
+  it("tables that are missing are told as such", async () => {
+    await expect(store.connect({ prisma, ...own }).initialize()).resolves.toBeUndefined();
+    const empty = await openSchema("empty", "");
+    await expect(empty.connect().initialize()).rejects.toMatchObject({
+      code: "STORAGE_FAILED",
+      message: expect.stringContaining("migrate the database"),
+    });
+    await empty.remove();
+  });
+});
+
+it("what the application's own constraints refuse is an error, and no answer", async () => {
+  const own = `CREATE TABLE users (id text PRIMARY KEY); INSERT INTO users VALUES ('ann');
+    ALTER TABLE agent_sessions ADD FOREIGN KEY (user_id) REFERENCES users (id);
+    ALTER TABLE agent_messages ADD FOREIGN KEY (user_id) REFERENCES users (id);
+    CREATE UNIQUE INDEX ON agent_sessions (agent_name)`;
+  const strict = await openSchema("strict", `${tables};${own}`);
+  const adapter = strict.connect();
+  const statusOf = async (commit: Commit) => {
+    const [outcome] = await adapter.turns.commit([commit]);
+    return outcome?.status === "failed" ? outcome.error : outcome?.status;
+  };
+  const refused = expect.objectContaining({
+    code: "STORAGE_FAILED",
+    retryable: false,
+  });
+  expect(await statusOf(creation("a", [], { set: { userId: "ann", agentName: "x" } }))).toBe("committed");
+  expect(await statusOf(creation("b", [], { set: { userId: "bob" } }))).toEqual(refused);
+  expect(await statusOf(creation("b", [], { set: { agentName: "x" } }))).toEqual(refused);
+  expect(await statusOf(creation("b", [], { set: { agentName: "y" } }))).toBe("committed");
+  expect(await statusOf(commitOf("b", ["1"], { set: { agentName: "x" } }))).toEqual(refused);
+  expect(await statusOf(commitOf("b", [], { set: { agentName: "x" } }))).toEqual(refused);
+  const [message] = commitOf("b", ["1"]).messages;
+  if (message === undefined) throw new Error("no message");
+  const ofBob = { ...message, userId: "bob" };
+  expect(await statusOf(commitOf("b", [], { messages: [ofBob] }))).toEqual(refused);
+  const late = adapter.messageRepository.insert([{ ...ofBob, sessionId: "b", log: "l", sequence: 1 }]);
+  await expect(late).rejects.toEqual(refused);
+  expect((await adapter.turns.load("b", { last: 9 }))?.entries).toEqual([]);
+  await strict.remove();
+});
+
+describe("the application's own transaction", () => {
+  const booking = (id: string) => ({
+    data: { id, system: "no session of Waymark's" },
+  });
+
+  it("a turn by its client is stored with what else it writes, or not at all", async () => {
+    const prisma = store.client();
+    const [kept, undone] = [newName("s"), newName("s")];
+    const save = (id: string, fails: boolean) =>
+      prisma.$transaction(async (tx) => {
+        const persistence = new PersistenceManager({
+          adapter: new PrismaAdapter({ prisma: tx }),
+        });
+        const session = createSession({ id });
+        await persistence.saveTurn({ session, messages: [said("1")] });
+        session.data = { n: 2 };
+        await persistence.saveTurn({ session, messages: [said("2")] });
+        await tx.agentSession.create(booking(`booking of ${id}`));
+        await persistence.close();
+        if (fails) throw new Error("undone");
+      });
+    await save(kept, false);
+    await expect(save(undone, true)).rejects.toThrow("undone");
+    const manager = new PersistenceManager({ adapter: store.connect() });
+    expect((await manager.loadSessionHistory(kept)).map(({ content }) => content)).toEqual(["1", "2"]);
+    expect(await manager.loadSessionState(undone)).toBeNull();
+    const bookings = await prisma.agentSession.findMany({
+      where: { id: { startsWith: "booking of" } },
+    });
+    expect(bookings.map(({ id }) => id)).toEqual([`booking of ${kept}`]);
+    await prisma.agentSession.deleteMany({
+      where: { id: { startsWith: "booking of" } },
+    });
+    await manager.close();
+  });
+
+  it("a turn in it that somebody else was faster than is looked at again", async () => {
+    const id = newName("s");
+    const outside = store.connect();
+    await outside.turns.commit([creation(id, ["1"])]);
+    await store.client().$transaction(async (tx) => {
+      const inside = new PrismaAdapter({ prisma: tx });
+      await inside.turns.load(id, { last: 0 });
+      await outside.turns.commit([commitOf(id, ["2"])]);
+      expect(await inside.turns.commit([commitOf(id, ["3"])])).toMatchObject([{ first: 3, last: 3 }]);
+    });
+    const loaded = await outside.turns.load(id, { last: 9 });
+    expect(loaded?.entries.map(({ content }) => content)).toEqual(["1", "2", "3"]);
+  });
+});
+
+it("the generated client fits as it is, whatever its models are called", () => {
+  const fits = (client: PrismaClient): PrismaClientLike => client;
+  const fitsWithOtherNames = (client: OwnClient): PrismaClientLike => client;
+  const client = store.client();
+  expect(fits(client)).toBe(client);
+  expect(fitsWithOtherNames).toBeDefined();
+});
+
+it("the server is named", async () => {
+  expect(await store.connect().describe()).toMatchObject({
+    server: expect.stringMatching(/^PostgreSQL \d/),
+    writable: true,
+  });
+});
