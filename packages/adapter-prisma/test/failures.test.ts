@@ -3,6 +3,7 @@ import { type AddressInfo, type Socket, connect, createServer } from "node:net";
 import { afterAll, beforeAll, expect, it } from "@jest/globals";
 import { PrismaPg } from "@prisma/adapter-pg";
 import { PersistenceManager, createSession } from "@waymark/core";
+import type { SessionRow } from "@waymark/core/adapter";
 import { PrismaClient } from "../.clients/postgresql/client.js";
 import { PrismaAdapter } from "../src/index.js";
 import { openPool, openSchema, url } from "./postgres.js";
@@ -15,6 +16,20 @@ beforeAll(async () => {
   store = await openSchema("failures");
 });
 afterAll(() => store.remove());
+
+const row: SessionRow = {
+  ...{ id: "s", life: "l", revision: "r", version: "l.1", userId: null, agentName: null, status: "active" },
+  ...{
+    first: 1,
+    last: 0,
+    lastMessageAt: null,
+    createdAt: 1,
+    updatedAt: 1,
+    completedAt: null,
+    expiresAt: null,
+  },
+  ...{ route: null, step: null, state: {}, dirty: false, system: {} },
+};
 
 /** Something between client and server that can be closed and opened again. */
 async function openProxy() {
@@ -106,6 +121,17 @@ it("a pool that the application has closed is told as such", async () => {
     retryable: false,
   });
   await prisma.$disconnect();
+});
+
+it("a database that only reads is told as such", async () => {
+  const prisma = store.client({ options: "-c default_transaction_read_only=on" });
+  const adapter = store.connect({ prisma });
+  await expect(adapter.sessionRepository.update(row, "r")).rejects.toMatchObject({
+    code: "STORAGE_FAILED",
+    retryable: false,
+    message: expect.stringContaining("only reads"),
+  });
+  expect(await adapter.describe()).toMatchObject({ writable: false });
 });
 
 it("what people said is in no message of an error", async () => {
@@ -204,10 +230,10 @@ it("a server that goes away and comes back is used again", async () => {
 it("a SQLite file that somebody keeps locked is told as such, and is used again", async () => {
   const file = await openFile();
   const holder = file.client();
+  const endless = { timeout: 60_000 };
   const adapter = file.connect();
-  const row = { id: "s", userId: "ann" };
   await holder.$transaction(async (tx) => {
-    await tx.agentSession.create({ data: row });
+    await tx.agentSession.create({ data: { id: "s" } });
     const [outcome] = await adapter.turns.commit([
       {
         ...{
@@ -219,7 +245,7 @@ it("a SQLite file that somebody keeps locked is told as such, and is used again"
       },
     ]);
     expect(outcome).toMatchObject({ status: "failed", error: { code: "STORAGE_LOCKED", retryable: true } });
-  });
+  }, endless);
   expect(await adapter.turns.load("t", { last: 1 })).toBeNull();
   const manager = new PersistenceManager({ adapter });
   await manager.saveTurn({ session: createSession({ id: "t" }), messages: [said("1")] });
