@@ -117,9 +117,9 @@ export interface Turns {
   /** The row and its last `last` messages (0 to 1,000), one snapshot. Null: certainly no such row. Tombstones are rows. */
   load(id: string, options: { last: number }): Promise<LoadedRow | null>;
   /**
-   * Removes whole sessions, each at once with its messages and route history, where the row still has the revision that was
-   * seen. Answers in the same order whether it did; false also where somebody is writing the row. At most 100, each id once.
-   * Default: core removes each by a tombstone, which takes four calls.
+   * Removes whole sessions, each at once with its messages, route history and records, where the row still has the revision
+   * that was seen. Answers in the same order whether it did; false also where somebody is writing the row. At most 100, each
+   * id once. Default: core removes each by a tombstone, which takes four calls, or five where there are records.
    */
   remove?(sessions: readonly SeenRow[]): Promise<readonly boolean[]>;
 }

@@ -53,7 +53,7 @@ export interface TurnStore {
 }
 
 const sessionsRemembered = 1000;
-/** Each takes four calls of the store, one after the other. */
+/** Each takes four or five calls of the store, one after the other. */
 const tombstonesAtOnce = 8;
 
 export function createTurnStore(untyped: PersistenceAdapter, environment: TurnEnvironment): TurnStore {
