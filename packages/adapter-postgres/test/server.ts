@@ -1,5 +1,4 @@
 import { Pool, type PoolConfig } from "pg";
-import type { PersistenceAdapter } from "@waymark/core/adapter";
 import { PostgreSQLAdapter, type PostgreSQLAdapterOptions } from "../src/index.js";
 
 const found = process.env["WAYMARK_TEST_POSTGRES"];
@@ -43,18 +42,5 @@ export function openSchema(name = "test", pooling: PoolConfig = {}) {
       await last.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`);
       await Promise.all([last, ...pools].map((one) => one.end()));
     },
-  };
-}
-
-/** The same tables with the facet hidden: core then uses its outbox. */
-export function withoutTurns(adapter: PostgreSQLAdapter): PersistenceAdapter {
-  const { name, durability, limits, sessionRepository, messageRepository } = adapter;
-  return {
-    name,
-    durability,
-    limits,
-    sessionRepository,
-    messageRepository,
-    initialize: () => adapter.initialize(),
   };
 }

@@ -15,23 +15,13 @@ import {
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, describe, expect, it } from "@jest/globals";
+import { describe, expect, it } from "@jest/globals";
 import { PersistenceManager, createSession } from "@waymark/core";
 import Database from "better-sqlite3";
 import { SQLiteAdapter } from "../src/index.js";
-import { openSqlJs, openStore } from "./stores.js";
+import { openSqlJs, said, storesPerTest } from "./stores.js";
 
-const stores: ReturnType<typeof openStore>[] = [];
-const newStore = () => {
-  const store = openStore();
-  stores.push(store);
-  return store;
-};
-afterEach(async () => {
-  for (const store of stores.splice(0)) await store.remove();
-});
-
-const said = (content: string) => ({ role: "user", content }) as const;
+const newStore = storesPerTest();
 
 /** A database of sql.js that was loaded from the file, and an adapter that keeps it there. */
 function open(path: string) {

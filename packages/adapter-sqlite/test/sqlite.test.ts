@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, describe, expect, it } from "@jest/globals";
+import { afterAll, describe, expect, it } from "@jest/globals";
 import { PersistenceManager, createSession } from "@waymark/core";
 import {
   type Commit,
@@ -14,19 +14,9 @@ import {
 } from "@waymark/core/adapter";
 import Database from "better-sqlite3";
 import { SQLiteAdapter, type SQLiteHandle } from "../src/index.js";
-import { openSqlJs, openStore } from "./stores.js";
+import { openSqlJs, openStore, said, storesPerTest } from "./stores.js";
 
-const stores: ReturnType<typeof openStore>[] = [];
-const newStore = () => {
-  const store = openStore();
-  stores.push(store);
-  return store;
-};
-afterEach(async () => {
-  for (const store of stores.splice(0)) await store.remove();
-});
-
-const said = (content: string) => ({ role: "user", content }) as const;
+const newStore = storesPerTest();
 let names = 0;
 const newName = (prefix: string) => `${prefix}${names++}`;
 

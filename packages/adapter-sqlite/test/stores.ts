@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { PersistenceAdapter } from "@waymark/core/adapter";
+import { afterEach } from "@jest/globals";
 import Database from "better-sqlite3";
 import initSqlJs from "sql.js";
 import { SQLiteAdapter, type SQLiteAdapterOptions, type SQLiteHandle } from "../src/index.js";
@@ -34,6 +34,21 @@ export function openStore() {
   };
 }
 
+/** Opens stores that are removed after each test of the file that calls it. */
+export function storesPerTest() {
+  const stores: ReturnType<typeof openStore>[] = [];
+  afterEach(async () => {
+    for (const store of stores.splice(0)) await store.remove();
+  });
+  return () => {
+    const store = openStore();
+    stores.push(store);
+    return store;
+  };
+}
+
+export const said = (content: string) => ({ role: "user", content }) as const;
+
 const sql = await initSqlJs();
 
 /** A database of sql.js; with the contents of a file where one is named and there. */
@@ -47,17 +62,4 @@ export function openSqlJs(path?: string) {
     }
   }
   return new sql.Database(bytes);
-}
-
-/** The same tables with the facet hidden: core then uses its outbox. */
-export function withoutTurns(adapter: SQLiteAdapter): PersistenceAdapter {
-  const { name, durability, limits, sessionRepository, messageRepository } = adapter;
-  return {
-    name,
-    durability,
-    limits,
-    sessionRepository,
-    messageRepository,
-    initialize: () => adapter.initialize(),
-  };
 }
