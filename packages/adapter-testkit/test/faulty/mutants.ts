@@ -504,6 +504,13 @@ const variants: readonly Mutant[] = [
         ? { ...commit, expect: { kind: "version", version: commit.expect.version } }
         : commit,
   }),
+  wrongTurns("an expected number of operations is ignored", /expects a last sequence/, {
+    commit: (commit) => {
+      if (commit.expect.kind !== "version") return commit;
+      const { operations: _, ...expect } = commit.expect;
+      return { ...commit, expect };
+    },
+  }),
   wrongTurns("route history is dropped", /route history that leaves/, {
     entries: (entries, before) => entries.filter(({ role }) => role !== "route" || before?.id === ""),
   }),

@@ -1,0 +1,1 @@
+export { withEncryption, type EncryptionKey, type EncryptionOptions } from "./encryption/with-encryption.js";
