@@ -2,6 +2,7 @@ import type { PersistenceAdapter } from "../../contract/adapter.js";
 import type { Records, StoredRecord } from "../../contract/facets.js";
 import { checkId, checkRecordKey } from "../../contract/id.js";
 import type { MessageRepository, SessionRepository } from "../../contract/repositories.js";
+import type { Entry } from "../../contract/row.js";
 import { ValidationError } from "../../errors.js";
 import { type Cipher, createCipher } from "./cipher.js";
 import { type EncryptionKey, prepareKeys } from "./keys.js";
@@ -41,6 +42,7 @@ const overheadBytes = 1024;
  */
 export function withEncryption(adapter: PersistenceAdapter, options: EncryptionOptions): PersistenceAdapter {
   const { keys, plaintext = "refuse" } = options;
+  refuseEncrypted(adapter, "withEncryption");
   if (plaintext !== "refuse" && plaintext !== "accept")
     throw new ValidationError(
       "INVALID_CONFIGURATION",
@@ -57,7 +59,7 @@ export function withEncryption(adapter: PersistenceAdapter, options: EncryptionO
     encryptTurns(turns, cipher),
   );
   const recordsOf = remembered((records: Records) => encryptRecords(records, cipher));
-  return {
+  const encrypted: PersistenceAdapter = {
     get name() {
       return `${adapter.name}, encrypted`;
     },
@@ -85,6 +87,17 @@ export function withEncryption(adapter: PersistenceAdapter, options: EncryptionO
     disconnect: async () => adapter.disconnect?.(),
     ...(adapter.describe === undefined ? undefined : { describe: adapter.describe.bind(adapter) }),
   };
+  wrappers.add(encrypted);
+  return encrypted;
+}
+
+const wrappers = new WeakSet<PersistenceAdapter>();
+
+/** What is encrypted twice decrypts only by both. @throws ValidationError `INVALID_ARGUMENT` */
+export function refuseEncrypted(adapter: PersistenceAdapter, operation: string): void {
+  if (!wrappers.has(adapter)) return;
+  const message = `${operation}: this adapter encrypts already; pass the one that it was made of`;
+  throw new ValidationError("INVALID_ARGUMENT", message, { operation });
 }
 
 /** What was made of the same thing before, so that what it has learnt is kept. */
@@ -119,11 +132,13 @@ function encryptSessions(sessions: SessionRepository, cipher: Cipher): SessionRe
 }
 
 function encryptMessages(messages: MessageRepository, cipher: Cipher): MessageRepository {
+  function sealAll(entries: readonly Entry[], operation: string): Promise<Entry[]> {
+    for (const { sessionId } of entries) checkId(sessionId, operation);
+    return Promise.all(entries.map((entry) => sealEntry(cipher, entry)));
+  }
+
   return {
-    insert: async (entries) => {
-      for (const { sessionId } of entries) checkId(sessionId, "insert");
-      await messages.insert(await Promise.all(entries.map((entry) => sealEntry(cipher, entry))));
-    },
+    insert: async (entries) => messages.insert(await sealAll(entries, "insert")),
     findBySessionId: async (sessionId, range) => {
       const asking = { operation: "findBySessionId", sessionId };
       const { log } = range;
@@ -131,6 +146,14 @@ function encryptMessages(messages: MessageRepository, cipher: Cipher): MessageRe
       return Promise.all(entries.map((entry) => openEntry(cipher, { ...entry, sessionId, log }, asking)));
     },
     deleteBySessionId: async (sessionId, range) => messages.deleteBySessionId(sessionId, range),
+    ...(messages.replace === undefined
+      ? undefined
+      : {
+          replace: async (entries) => {
+            const sealed = await sealAll(entries, "replace");
+            return (await messages.replace?.(sealed)) ?? 0;
+          },
+        }),
   };
 }
 
