@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { testAdapter } from "@waymark/adapter-testkit";
-import { PersistenceManager, createSession } from "@waymark/core";
+import { type PersistenceAdapter, PersistenceManager, createSession } from "@waymark/core";
 import { encryptStore, withEncryption } from "@waymark/core/wrap";
 import { openSchema } from "./server.js";
 
@@ -83,8 +83,16 @@ describe("the tables", () => {
     const store = open();
     const { name, durability, limits, sessionRepository, messageRepository, records, turns } =
       store.connect();
-    const shown = { name, durability, limits, sessionRepository, messageRepository, records };
-    const adapter = withEncryption(path === "with whole turns" ? { ...shown, turns } : shown, { keys });
+    const hidden: PersistenceAdapter = {
+      name,
+      durability,
+      limits,
+      sessionRepository,
+      messageRepository,
+      records,
+    };
+    const isWhole = path === "with whole turns";
+    const adapter = withEncryption(isWhole ? { ...hidden, turns } : hidden, { keys });
     await store.connect().initialize();
     const manager = new PersistenceManager<Record<string, unknown>>({ adapter });
     await fill(manager);

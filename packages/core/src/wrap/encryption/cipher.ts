@@ -83,7 +83,7 @@ export function createCipher(keys: Keys, acceptsPlaintext: boolean): Cipher {
 
     async sealDigest(text, place) {
       const { id, digest, digestNonce } = keys.current;
-      const plain = new TextEncoder().encode(text);
+      const plain = new TextEncoder().encode(JSON.stringify(text));
       const named = new TextEncoder().encode(JSON.stringify([place, text]));
       const mac = await crypto.subtle.sign("HMAC", await digestNonce, named);
       const nonce = new Uint8Array(mac).slice(0, nonceBytes);
@@ -92,7 +92,7 @@ export function createCipher(keys: Keys, acceptsPlaintext: boolean): Cipher {
 
     async openDigest(stored, place, asking) {
       const sealed = sealedDigestOf(stored);
-      if (sealed !== null) return decrypt(sealed, place, asking, ({ digest }) => digest);
+      if (sealed !== null) return JSON.parse(await decrypt(sealed, place, asking, ({ digest }) => digest));
       if (acceptsPlaintext) return stored;
       throw notEncrypted(place, asking);
     },

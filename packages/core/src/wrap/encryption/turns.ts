@@ -115,9 +115,10 @@ export function encryptTurns(turns: Turns, cipher: Cipher): Turns {
       if (loaded === null) return null;
       remember(loaded.row);
       const asking = { operation: "load", sessionId: id };
+      const place = { sessionId: id, log: loaded.row.life };
       const [row, entries] = await Promise.all([
         openRow(cipher, { ...loaded.row, id }, "load"),
-        Promise.all(loaded.entries.map((entry) => openEntry(cipher, entry, asking))),
+        Promise.all(loaded.entries.map((entry) => openEntry(cipher, { ...entry, ...place }, asking))),
       ]);
       return { row, entries };
     },
