@@ -3,7 +3,7 @@ import { PersistenceManager } from "@waymark/core";
 import { bookingSession, exchange } from "./session.mjs";
 import { median, row } from "./stats.mjs";
 
-function nothingStore() {
+export function nothingStore() {
   let version = 0;
   const none = () => Promise.reject(new Error("not measured"));
   const stored = ({ at, messages }) => {
@@ -29,8 +29,9 @@ function nothingStore() {
   };
 }
 
-export async function benchCore() {
-  const manager = new PersistenceManager({ adapter: nothingStore() });
+/** Microseconds a turn. */
+export async function turnTimes(adapter) {
+  const manager = new PersistenceManager({ adapter });
   const session = bookingSession("s");
   await manager.saveTurn({ session });
   const samples = [];
@@ -43,5 +44,9 @@ export async function benchCore() {
     }
     if (sample >= 20) samples.push(((performance.now() - begin) / turns) * 1000);
   }
-  return row("core's own time per turn, 20 fields", median(samples), 20, " µs");
+  return median(samples);
+}
+
+export async function benchCore() {
+  return row("core's own time per turn, 20 fields", await turnTimes(nothingStore()), 20, " µs");
 }

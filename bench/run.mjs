@@ -1,6 +1,7 @@
 // `npm run bench`, or `npm run bench -- core` for one of them. Needs a build.
 import { availableParallelism } from "node:os";
 import { benchCore } from "./core.mjs";
+import { benchEncryption } from "./encryption.mjs";
 import { benchFile } from "./file.mjs";
 import { benchOpenSearch } from "./opensearch.mjs";
 import { benchRedis } from "./redis.mjs";
@@ -13,7 +14,7 @@ import { benchSqlite } from "./sqlite.mjs";
 const all = {
   ...{ size: benchSize, core: benchCore, file: benchFile },
   ...{ postgres: benchPostgres, prisma: benchPrisma, sqlite: benchSqlite, redis: benchRedis },
-  ...{ opensearch: benchOpenSearch, retention: benchRetention },
+  ...{ opensearch: benchOpenSearch, retention: benchRetention, encryption: benchEncryption },
 };
 const wanted = process.argv.slice(2);
 console.log(

@@ -10,6 +10,7 @@ import { checkId, type SessionRow } from "@waymark/core/adapter";
 import { FileAdapter, type FileAdapterOptions } from "@waymark/core/file";
 import { FileSessionStore } from "@waymark/core/session-store";
 import { scriptedModel, testEnvironment } from "@waymark/core/testing";
+import { type EncryptReport, encryptStore, withEncryption } from "@waymark/core/wrap";
 
 interface Booking {
   name: string;
@@ -59,6 +60,13 @@ for (const one of servers) {
   const { reachable } = await new PersistenceManager({ adapter: one }).health();
   if (reachable) throw new Error(`${one.name} is not there`);
 }
+
+const keys = [{ id: "2030-01", key: crypto.getRandomValues(new Uint8Array(32)) }];
+const encrypted = new PersistenceManager<Booking>({ adapter: withEncryption(new MemoryAdapter(), { keys }) });
+await encrypted.saveTurn({ session: createSession<Booking>({ id: "e", data: { name: "Ada" } }) });
+const done: EncryptReport = await encryptStore(adapter, { keys });
+if ((await encrypted.loadSessionState("e"))?.data.name !== "Ada" || done.rows === 0)
+  throw new Error("encryption");
 
 // What is only described here: files need a folder, and the kit a runner.
 export const files = (options: FileAdapterOptions) => [new FileAdapter(options), new FileSessionStore()];

@@ -1,5 +1,5 @@
 import { type MessageRepository, checkId } from "@waymark/core/adapter";
-import { type Store, addEntry, entriesOf, logOf } from "./store.js";
+import { type Store, addEntry, copy, entriesOf, logOf } from "./store.js";
 
 export function createMessages(store: Store): MessageRepository {
   return {
@@ -23,6 +23,15 @@ export function createMessages(store: Store): MessageRepository {
       if (entries.size === 0) store.entries.get(sessionId)?.delete(log);
       if (store.entries.get(sessionId)?.size === 0) store.entries.delete(sessionId);
       return removed;
+    },
+
+    async replace(entries) {
+      for (const entry of entries) checkId(entry.sessionId, "replace");
+      const present = entries.filter(
+        ({ sessionId, log, sequence }) => logOf(store, sessionId, log)?.has(sequence) === true,
+      );
+      for (const entry of present) logOf(store, entry.sessionId, entry.log)?.set(entry.sequence, copy(entry));
+      return present.length;
     },
   };
 }

@@ -17,7 +17,7 @@ export interface Moves {
 /** Whether the statements can say yes to a commit. */
 export function canMove({ expect, set }: Commit): boolean {
   if (expect.kind === "create") return false;
-  if (expect.kind === "append" && expect.operations !== undefined) return false;
+  if (expect.operations !== undefined) return false;
   return set.state === undefined || (expect.kind === "version" && nextOf(expect.version) !== null);
 }
 

@@ -110,6 +110,19 @@ export function createMessages(
       const where = { [m.sessionId]: sessionId, [m.log]: log, [m.sequence]: { lte: bound(to) } };
       return countOf(await run(doing, () => models().messages.deleteMany({ where })), doing);
     },
+
+    async replace(entries) {
+      for (const { sessionId } of entries) checkId(sessionId, "replace");
+      let written = 0;
+      for (const entry of entries) {
+        const { sessionId, log, sequence } = entry;
+        const doing = { operation: "replace", sessionId };
+        const where = { [m.sessionId]: sessionId, [m.log]: log, [m.sequence]: sequence };
+        const data = codec.encodeOver(entry);
+        written += countOf(await run(doing, () => models().messages.updateMany({ where, data })), doing);
+      }
+      return written;
+    },
   };
 }
 

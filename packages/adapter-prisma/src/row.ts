@@ -13,6 +13,8 @@ export interface Codec {
   decodeRow(found: unknown, operation: string): SessionRow;
   /** An entry without its session, as it is written with it. */
   encodeEntry(entry: Entry): Data;
+  /** What is written over an entry: of the copies that there were, nothing is left. */
+  encodeOver(entry: Entry): Data;
   decodeEntry(found: unknown, sessionId: string): Entry;
   /** What `decodeRow` and `decodeEntry` need. */
   readonly rowSelect: Data;
@@ -41,6 +43,26 @@ export function createCodec({ sessions: { fields: f }, messages: { fields: m } }
       [f.expiresAt]: dateOf(row.expiresAt),
       [f.dirty]: row.dirty,
       [f.system]: JSON.stringify(row.system),
+    };
+  }
+
+  function encodeEntry({ log, sequence, userId, role, content, createdAt, body }: Entry): Data {
+    const { route, step, toolCalls, event }: { readonly [key: string]: Json | undefined } = isRecord(body)
+      ? body
+      : {};
+    return {
+      [m.log]: log,
+      [m.sequence]: sequence,
+      [m.userId]: userId,
+      [m.role]: role,
+      [m.content]: content,
+      [m.createdAt]: dateOf(createdAt),
+      [m.body]: JSON.stringify(body),
+      // Copies for the application's queries; what is read back is the body.
+      ...(typeof route === "string" ? { [m.route]: route } : {}),
+      ...(typeof step === "string" ? { [m.step]: step } : {}),
+      ...(toolCalls == null ? {} : { [m.toolCalls]: toolCalls }),
+      ...(event == null ? {} : { [m.event]: event }),
     };
   }
 
@@ -99,25 +121,16 @@ export function createCodec({ sessions: { fields: f }, messages: { fields: m } }
       };
     },
 
-    encodeEntry({ log, sequence, userId, role, content, createdAt, body }) {
-      const { route, step, toolCalls, event }: { readonly [key: string]: Json | undefined } = isRecord(body)
-        ? body
-        : {};
-      return {
-        [m.log]: log,
-        [m.sequence]: sequence,
-        [m.userId]: userId,
-        [m.role]: role,
-        [m.content]: content,
-        [m.createdAt]: dateOf(createdAt),
-        [m.body]: JSON.stringify(body),
-        // Copies for the application's queries; what is read back is the body.
-        ...(typeof route === "string" ? { [m.route]: route } : {}),
-        ...(typeof step === "string" ? { [m.step]: step } : {}),
-        ...(toolCalls == null ? {} : { [m.toolCalls]: toolCalls }),
-        ...(event == null ? {} : { [m.event]: event }),
-      };
-    },
+    encodeEntry,
+
+    // The client takes no plain null for a field of JSON.
+    encodeOver: (entry) => ({
+      [m.route]: null,
+      [m.step]: null,
+      [m.toolCalls]: [],
+      [m.event]: {},
+      ...encodeEntry(entry),
+    }),
 
     decodeEntry(found, sessionId) {
       const read = reader(found, "findBySessionId", sessionId);

@@ -1,34 +1,47 @@
 import { type Entry, type MessageRepository, checkId } from "@waymark/core/adapter";
 import { guard } from "./client.js";
 import { decodeEntries } from "./rows.js";
-import { insert, range, removeEntries } from "./scripts.js";
+import { insert, range, removeEntries, replace } from "./scripts.js";
 import { type Store, encodeEntries } from "./store.js";
 
 /** Enough for any caller; a script should not hold the server for longer. */
 const rangeLimit = 1000;
 
 export function createMessages({ run, keys }: Store): MessageRepository {
-  async function insertOf(sessionId: string, entries: readonly Entry[]): Promise<void> {
+  /** Sends a script for the entries of each session. Resolves to what all of them answered together. */
+  async function send(operation: string, script: string, entries: readonly Entry[]): Promise<number> {
+    for (const { sessionId } of entries) checkId(sessionId, operation);
+    const ids = [...new Set(entries.map(({ sessionId }) => sessionId))];
+    const counts = await Promise.all(
+      ids.map((id) =>
+        guard(operation, id, () =>
+          sendOf(
+            id,
+            script,
+            entries.filter(({ sessionId }) => sessionId === id),
+          ),
+        ),
+      ),
+    );
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  async function sendOf(sessionId: string, script: string, entries: readonly Entry[]): Promise<number> {
+    let count = 0;
     for (let begin = 0; begin < entries.length; begin += rangeLimit) {
       const args = encodeEntries(entries.slice(begin, begin + rangeLimit));
-      await run({ script: insert, keys: [keys.messages(sessionId)], args });
+      count += Number(await run({ script, keys: [keys.messages(sessionId)], args }));
     }
+    return count;
   }
 
   return {
     async insert(entries) {
-      for (const { sessionId } of entries) checkId(sessionId, "insert");
-      const ids = [...new Set(entries.map(({ sessionId }) => sessionId))];
-      await Promise.all(
-        ids.map((id) =>
-          guard("insert", id, () =>
-            insertOf(
-              id,
-              entries.filter(({ sessionId }) => sessionId === id),
-            ),
-          ),
-        ),
-      );
+      await send("insert", insert, entries);
+    },
+
+    async replace(entries) {
+      return send("replace", replace, entries);
     },
 
     async findBySessionId(sessionId, { log, from, to }) {

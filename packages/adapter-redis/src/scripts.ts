@@ -190,6 +190,17 @@ return answer`;
 export const insert = `
 for i = 1, #ARGV, 2 do redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1]) end`;
 
+/** KEYS: messages. ARGV: field and text of each entry. Only what is there is written; how many that was. */
+export const replace = `
+local written = 0
+for i = 1, #ARGV, 2 do
+  if redis.call('HEXISTS', KEYS[1], ARGV[i]) == 1 then
+    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+    written = written + 1
+  end
+end
+return written`;
+
 /** KEYS: messages. ARGV: log and colon, from, to. */
 export const range = `${whole}
 local fields = {}

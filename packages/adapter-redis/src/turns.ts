@@ -21,7 +21,7 @@ export function createTurns(store: Store): Turns {
     const { id, expect, records = [] } = commit;
     const both = [keys.session(id), keys.messages(id)];
     const args = argumentsOf(commit);
-    const operations = expect.kind === "append" ? expect.operations : undefined;
+    const operations = expect.kind === "create" ? undefined : expect.operations;
     if (records.length === 0 && operations === undefined) return { script: turn, keys: both, args };
     for (const { key, value } of records) args.push(key, JSON.stringify(value));
     args.push(String(records.length * 2), operations === undefined ? "" : String(operations));

@@ -7,6 +7,8 @@ import type { Names } from "./schema.js";
 export interface Entries {
   /** An existing key is left as it is. */
   insert(entries: readonly Entry[]): void;
+  /** Only an existing key is written; answers how many. */
+  replace(entries: readonly Entry[]): number;
   /** At most 1,000, ascending. */
   find(sessionId: string, log: string, from: number, to: number): Entry[];
   /** Those of one log up to a sequence; answers how many there were. */
@@ -21,6 +23,8 @@ const bound = (sequence: number) => Math.max(-1, Math.min(Math.trunc(sequence), 
 export function createEntries(db: Database, { messages }: Names): Entries {
   const insert = db.prepare(`INSERT INTO ${messages} (${entryColumns.join(", ")})
     VALUES (${entryColumns.map(() => "?").join(", ")}) ON CONFLICT DO NOTHING`);
+  const replace = db.prepare(`UPDATE ${messages} SET (${entryColumns.join(", ")}) =
+    (${entryColumns.map(() => "?").join(", ")}) WHERE session_id = ? AND log = ? AND sequence = ?`);
   const find = db.prepare<EntryColumns>(`SELECT ${db.select(foundColumns, textColumns)}
     FROM ${messages} WHERE session_id = ? AND log = ? AND sequence BETWEEN ? AND ?
     ORDER BY sequence LIMIT 1000`);
@@ -29,6 +33,13 @@ export function createEntries(db: Database, { messages }: Names): Entries {
   return {
     insert(entries) {
       for (const entry of entries) insert.run(...encodeEntry(entry));
+    },
+
+    replace(entries) {
+      let written = 0;
+      for (const entry of entries)
+        written += replace.run(...encodeEntry(entry), entry.sessionId, entry.log, entry.sequence);
+      return written;
     },
 
     find(sessionId, log, from, to) {
@@ -59,6 +70,13 @@ export function createMessages(db: Database, stored: Entries): MessageRepository
       checkId(sessionId, "deleteBySessionId");
       const doing = { operation: "deleteBySessionId", sessionId };
       return db.write(doing, () => stored.remove(sessionId, log, to));
+    },
+
+    async replace(entries) {
+      for (const { sessionId } of entries) checkId(sessionId, "replace");
+      if (entries.length === 0) return 0;
+      const doing = { operation: "replace", sessionId: entries[0]?.sessionId };
+      return db.write(doing, () => stored.replace(entries));
     },
   };
 }

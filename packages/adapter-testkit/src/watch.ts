@@ -79,6 +79,16 @@ export function watch(adapter: PersistenceAdapter, monitor: Monitor): Persistenc
         call("messageRepository.findBySessionId", () => messages.findBySessionId(id, range), areEntries),
       deleteBySessionId: (id, range) =>
         call("messageRepository.deleteBySessionId", () => messages.deleteBySessionId(id, range), isCount),
+      ...(messages.replace === undefined
+        ? undefined
+        : {
+            replace: (entries) =>
+              call(
+                "messageRepository.replace",
+                async () => (await messages.replace?.(entries)) ?? 0,
+                isCount,
+              ),
+          }),
     },
     turns: turns && {
       commit: (commits) =>

@@ -93,6 +93,18 @@ export const errorCodes = {
     retryable: false,
     meaning: "the store or runtime cannot do what was asked, and it cannot be emulated",
   },
+  DECRYPTION_FAILED: {
+    retryable: false,
+    meaning: "what is stored does not decrypt: it was changed or moved; it was left as it is",
+  },
+  ENCRYPTION_KEY_MISSING: {
+    retryable: false,
+    meaning: "what is stored is encrypted with a key that was not given",
+  },
+  NOT_ENCRYPTED: {
+    retryable: false,
+    meaning: "what is stored is not encrypted, and plaintext is refused",
+  },
   CLOSED: { retryable: false, meaning: "the manager or adapter was closed before the call" },
   ABORTED: { retryable: true, meaning: "the caller's signal was aborted before anything was committed" },
   MODEL_FAILED: { retryable: true, meaning: "the model's provider threw; `cause` has its error" },

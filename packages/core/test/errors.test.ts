@@ -14,6 +14,7 @@ import { FileAdapter } from "../src/file/index.js";
 import { FileAdapter as UnsupportedFileAdapter } from "../src/file/unsupported.js";
 import { Agent, type PersistenceAdapter, PersistenceManager, createSession } from "../src/index.js";
 import { type ScriptedReply, scriptedModel, testEnvironment } from "../src/testing.js";
+import { withEncryption } from "../src/wrap/index.js";
 import { mapAdapter } from "./support/map-adapter.js";
 
 const folder = mkdtempSync(join(tmpdir(), "waymark-"));
@@ -39,6 +40,8 @@ function agentThatHears(reply: ScriptedReply, adapter?: PersistenceAdapter) {
     ...(adapter === undefined ? {} : { persistence: { adapter } }),
   });
 }
+
+const key = (id: string) => ({ id, key: new Uint8Array(32).fill(1) });
 
 const answer = (agent: Agent, timeoutMs?: number) =>
   agent.respond({ history: [said], session: createSession({ id: "s" }), timeoutMs });
@@ -158,6 +161,29 @@ const provocations: Record<RaisedHere, () => Promise<unknown>> = {
     return manager.importSession(await manager.exportSession("ada"), { id: "new", userId: "grace" });
   },
   CAPABILITY_MISSING: async () => new UnsupportedFileAdapter(),
+  DECRYPTION_FAILED: async () => {
+    const adapter = mapAdapter();
+    await saved(withEncryption(adapter, { keys: [key("k1")] }));
+    const row = adapter.rows.get("s");
+    if (row !== undefined) adapter.rows.set("s", { ...row, version: `${row.life}.2` });
+    return new PersistenceManager({
+      adapter: withEncryption(adapter, { keys: [key("k1")] }),
+    }).loadSessionState("s");
+  },
+  ENCRYPTION_KEY_MISSING: async () => {
+    const adapter = mapAdapter();
+    await saved(withEncryption(adapter, { keys: [key("k1")] }));
+    return new PersistenceManager({
+      adapter: withEncryption(adapter, { keys: [key("k2")] }),
+    }).loadSessionState("s");
+  },
+  NOT_ENCRYPTED: async () => {
+    const adapter = mapAdapter();
+    await saved(adapter);
+    return new PersistenceManager({
+      adapter: withEncryption(adapter, { keys: [key("k1")] }),
+    }).loadSessionState("s");
+  },
   CLOSED: async () => {
     const { manager } = await saved();
     await manager.close();

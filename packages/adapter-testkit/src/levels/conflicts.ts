@@ -171,8 +171,8 @@ const cases: readonly Case[] = [
   },
   {
     promise: "P4",
-    name: "a turn that expects a last sequence is refused where messages came",
-    todo: "Where `expect.last` is given, compare it with the row's `last` too: a rewind must not hide what it has not seen.",
+    name: "a turn that expects a last sequence, or a number of operations, is refused where there is another",
+    todo: "Where `expect.last` or `expect.operations` is given, compare it too: a rewind must not hide what it has not seen.",
     async run(world) {
       const client = world.client();
       const id = world.newId();
@@ -190,7 +190,14 @@ const cases: readonly Case[] = [
       });
       await world.client(world.other).stored(appendTo(id, "3"));
       await refused(world, client, rewind(2), "conflict", "a last sequence that is past");
-      await client.stored(rewind(3));
+      const { version: next, operations } = await client.stored(rewind(3));
+      const exactly = (count: number): Commit => ({
+        ...turnOn(id, next, { state: { n: count }, messages: ["4"] }),
+        expect: { kind: "version", version: next, last: 3, operations: count },
+      });
+      await world.client(world.other).stored({ ...appendTo(id), set: { userId: "bo" } });
+      await refused(world, client, exactly(operations), "conflict", "a number of operations that is past");
+      await client.stored(exactly(operations + 1));
     },
   },
   {

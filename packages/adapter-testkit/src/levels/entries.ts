@@ -158,6 +158,47 @@ const cases: readonly Case[] = [
     },
   },
   {
+    promise: "P6",
+    name: "entries that are replaced have their new form, and what is not there stays away",
+    todo: "`replace` writes over the keys that exist (an UPDATE by the whole key), inserts nothing, and counts what it wrote.",
+    async run(world) {
+      const { replace } = world.adapter.messageRepository;
+      // Without it, what is stored cannot be encrypted later, which is said before anything is written.
+      if (replace === undefined) return;
+      const one = await session(world);
+      const [other, next] = [{ id: one.id, log: "lifer" }, await session(world)];
+      await inserted(world, [...entriesOf(one, 1, 320), ...entriesOf(other, 1, 3), ...entriesOf(next, 1, 3)]);
+      const form = { content: "", body: { form: "another" }, userId: null, role: "tool", createdAt: 7 };
+      const changed = entriesOf(one, 3, 310, form);
+      const absent = [makeEntry(one.id, one.log, 400, form), makeEntry(world.newId(), "life", 1, form)];
+      const also = entriesOf(next, 2, 2, form);
+      assert.equal(
+        await replace(world.random.shuffle([...changed, ...absent, ...also])),
+        309,
+        "how many were there",
+      );
+      const expected = [...entriesOf(one, 1, 2), ...changed, ...entriesOf(one, 311, 320)];
+      await assertRange(world, one, [1, 1000], expected, "after `replace`");
+      await assertRange(world, other, [1, 9], entriesOf(other, 1, 3), "of another log");
+      await assertRange(
+        world,
+        next,
+        [1, 9],
+        [...entriesOf(next, 1, 1), ...also, ...entriesOf(next, 3, 3)],
+        "of another session",
+      );
+      assert.equal(await replace(absent), 0, "how many of those that are not there");
+      assert.equal(await replace([]), 0, "how many of none");
+      await inserted(world, entriesOf(one, 1, 320));
+      await assertRange(world, one, [1, 1000], expected, "after the first form was inserted again");
+      assert.equal(
+        await world.adapter.messageRepository.deleteBySessionId(one.id, { log: one.log }),
+        320,
+        "how many were deleted after a `replace`",
+      );
+    },
+  },
+  {
     promise: "P2",
     name: "a thousand entries in one range, and more in the log",
     todo: "A range of 1,000 comes back whole; look for a default limit of the store, and for sequences compared as text.",

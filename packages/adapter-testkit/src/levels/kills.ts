@@ -105,12 +105,15 @@ const stopped: Case = {
         setTimeout(stop, 1);
         return left === 0 && random.once(2) ? "stopped after" : "stopped before";
       };
+      const underWay = new Set<Promise<unknown>>();
       const saving = saveUntilKilled(
-        withFaults(world.adapter, fateOf),
+        withFaults(world.adapter, fateOf, underWay),
         { sessions, bytes: 10 },
         (session, n) => acknowledged.set(session, n),
       );
       await Promise.race([isStopped, saving]);
+      // What the store is still doing for who has stopped would land between the reads of who looks.
+      await Promise.allSettled(underWay);
       assertJudged(await judgeSessions(world.other, sessions), acknowledged, "a stop");
     }
   },

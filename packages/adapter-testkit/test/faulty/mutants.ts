@@ -504,6 +504,34 @@ const variants: readonly Mutant[] = [
         ? { ...commit, expect: { kind: "version", version: commit.expect.version } }
         : commit,
   }),
+  wrongTurns("an expected number of operations is ignored", /expects a last sequence/, {
+    commit: (commit) => {
+      if (commit.expect.kind !== "version") return commit;
+      const { operations: _, ...expect } = commit.expect;
+      return { ...commit, expect };
+    },
+  }),
+  mutant("a replace that also inserts", /entries that are replaced/, {
+    messages: (right) => ({
+      replace: async (entries) => {
+        await right.insert(entries);
+        return (await right.replace?.(entries)) ?? 0;
+      },
+    }),
+  }),
+  mutant("a replace that keeps the fields beside the body", /entries that are replaced/, {
+    messages: (right) => ({
+      replace: async (entries) => {
+        const found: Entry[] = [];
+        for (const entry of entries) {
+          const { sessionId, log, sequence, content, body } = entry;
+          const [there] = await right.findBySessionId(sessionId, { log, from: sequence, to: sequence });
+          if (there !== undefined) found.push({ ...there, content, body });
+        }
+        return (await right.replace?.(found)) ?? 0;
+      },
+    }),
+  }),
   wrongTurns("route history is dropped", /route history that leaves/, {
     entries: (entries, before) => entries.filter(({ role }) => role !== "route" || before?.id === ""),
   }),

@@ -35,4 +35,10 @@ export interface MessageRepository {
   ): Promise<readonly Entry[]>;
   /** Removes entries of one log, up to and including `to` where given. Resolves to how many; repeated: 0. */
   deleteBySessionId(sessionId: string, range: { log: string; to?: number }): Promise<number>;
+  /**
+   * Writes entries over what is stored under their keys, each entry at once; one whose key is not there is left out. Each key
+   * at most once. Resolves to how many were written. What an entry says never changes: this is for who stores the same in
+   * another form, as `encryptStore` does. After a throw some may be written: the caller repeats.
+   */
+  replace?(entries: readonly Entry[]): Promise<number>;
 }

@@ -17,8 +17,13 @@ export type NewRecord = { readonly key: string; readonly value: Json };
 export type Expectation =
   /** No row has the id. The row begins with this life. */
   | { readonly kind: "create"; readonly life: string; readonly createdAt: number }
-  /** The row has this version and, where given, this last sequence. */
-  | { readonly kind: "version"; readonly version: string; readonly last?: number }
+  /** The row has this version and, where given, this last sequence, and has had so many operations. */
+  | {
+      readonly kind: "version";
+      readonly version: string;
+      readonly last?: number;
+      readonly operations?: number;
+    }
   /**
    * The row exists, at whatever version; for writes that do not depend on the state. Where `operations` is given, the row
    * has had exactly so many: nothing at all was committed since.

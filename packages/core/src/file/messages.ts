@@ -12,14 +12,7 @@ const mostEntries = 1000;
 export function createMessages(store: Store): MessageRepository {
   return {
     async insert(entries) {
-      const sessions = new Map<string, Entry[]>();
-      for (const entry of entries) {
-        checkId(entry.sessionId, "insert");
-        const group = sessions.get(entry.sessionId);
-        if (group === undefined) sessions.set(entry.sessionId, [entry]);
-        else group.push(entry);
-      }
-      for (const [sessionId, group] of sessions) {
+      for (const [sessionId, group] of bySession(entries, "insert")) {
         const doing = { operation: "insert", sessionId };
         await store.write(doing, (state) => insert(state, group, doing));
       }
@@ -36,7 +29,27 @@ export function createMessages(store: Store): MessageRepository {
       const doing = { operation: "deleteBySessionId", sessionId };
       return store.write(doing, (state) => remove(state, log, to ?? null, doing));
     },
+
+    async replace(entries) {
+      let written = 0;
+      for (const [sessionId, group] of bySession(entries, "replace")) {
+        const doing = { operation: "replace", sessionId };
+        written += await store.write(doing, (state) => replace(state, group, doing));
+      }
+      return written;
+    },
   };
+}
+
+function bySession(entries: readonly Entry[], operation: string): ReadonlyMap<string, readonly Entry[]> {
+  const sessions = new Map<string, Entry[]>();
+  for (const entry of entries) {
+    checkId(entry.sessionId, operation);
+    const group = sessions.get(entry.sessionId);
+    if (group === undefined) sessions.set(entry.sessionId, [entry]);
+    else group.push(entry);
+  }
+  return sessions;
 }
 
 /** Entries of one log, ascending, at most 1,000. */
@@ -73,6 +86,13 @@ function insert(state: LogState | null, entries: readonly Entry[], doing: Doing)
     if (!fresh.has(key) && !isStored(state, entry, doing)) fresh.set(key, entry);
   }
   return { answer: undefined, ...(fresh.size === 0 ? {} : { change: { entries: [...fresh.values()] } }) };
+}
+
+/** What was there before leaves the disk. */
+function replace(state: LogState | null, entries: readonly Entry[], doing: Doing): Decision<number> {
+  const present = entries.filter((entry) => isStored(state, entry, doing));
+  if (present.length === 0) return { answer: 0 };
+  return { answer: present.length, change: { entries: present }, rewrite: true };
 }
 
 function isStored(state: LogState | null, { log, sequence }: Entry, doing: Doing): boolean {

@@ -81,8 +81,9 @@ function replay(row: SessionRow, system: System, commit: Commit): Applied | null
 }
 
 function isStale(row: SessionRow, system: System, { expect }: Commit): boolean {
-  if (expect.kind === "append") return expect.operations !== undefined && system.count !== expect.operations;
-  if (expect.kind !== "version") return false;
+  if (expect.kind === "create") return false;
+  if (expect.operations !== undefined && system.count !== expect.operations) return true;
+  if (expect.kind === "append") return false;
   return row.version !== expect.version || (expect.last !== undefined && row.last !== expect.last);
 }
 
@@ -210,7 +211,8 @@ function recordsOf(
   return records.map(({ key, value }) => ({ scope, key, value, revision, stamp }));
 }
 
-function nextVersion(row: SessionRow): string {
+/** The version of the row after its state has changed once more. */
+export function nextVersion(row: Pick<SessionRow, "life" | "version">): string {
   const number = Number(row.version.slice(row.life.length + 1));
   return `${row.life}.${number + 1}`;
 }

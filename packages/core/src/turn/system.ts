@@ -42,7 +42,8 @@ export function systemOf(row: SessionRow): System {
   );
 }
 
-function isSystem(value: Json): value is System {
+/** Whether it is what core writes. */
+export function isSystem(value: Json): value is System {
   return (
     typeof value === "object" &&
     value !== null &&

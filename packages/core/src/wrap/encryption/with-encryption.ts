@@ -1,0 +1,188 @@
+import type { PersistenceAdapter } from "../../contract/adapter.js";
+import type { Records, StoredRecord } from "../../contract/facets.js";
+import { checkId, checkRecordKey } from "../../contract/id.js";
+import type { MessageRepository, SessionRepository } from "../../contract/repositories.js";
+import type { Entry } from "../../contract/row.js";
+import { ValidationError } from "../../errors.js";
+import { type Cipher, createCipher } from "./cipher.js";
+import { type EncryptionKey, prepareKeys } from "./keys.js";
+import { openEntry, openRecord, openRow, sealEntry, sealRecord, sealRow } from "./parts.js";
+import { encryptTurns } from "./turns.js";
+
+export type { EncryptionKey } from "./keys.js";
+
+export interface EncryptionOptions {
+  /**
+   * The first key writes, all of them read. To rotate, put a new one in front; what an old one has written is encrypted
+   * again by `encryptStore`, and then the old one can go.
+   */
+  readonly keys: readonly EncryptionKey[];
+  /**
+   * What is done with what is stored without encryption: `refuse` fails with `NOT_ENCRYPTED`; `accept` reads it, for the time
+   * in which an existing store is being encrypted. Writes are encrypted in both. Default: `refuse`.
+   */
+  readonly plaintext?: "refuse" | "accept";
+}
+
+/** Room for what stands around the contents of a commit, and for a digest. */
+const overheadBytes = 1024;
+
+/**
+ * The same store with its contents encrypted by AES-256-GCM: states, messages, route history and the values of records.
+ * Ids, owners, agents, statuses, times, counters, roles, the copies of route and step, and the scopes and keys of records
+ * stay readable, since stores look for them. What was changed, or moved to another place, is refused with
+ * `DECRYPTION_FAILED`; that somebody put back an older row of the same session as a whole is not noticed. `search` is
+ * dropped, and `limits.commitBytes` is a quarter smaller.
+ *
+ * Nonces are random, so one key is good for 2^32 encryptions (NIST SP 800-38D, 8.3). A turn makes one for its state and one
+ * for each message and record; without the facet `turns`, a few more. Rotate before.
+ *
+ * @throws ValidationError `INVALID_CONFIGURATION` for keys that are none, and CapabilityError `CAPABILITY_MISSING` where the
+ * runtime has no WebCrypto. Calls of the adapter throw `DECRYPTION_FAILED`, `ENCRYPTION_KEY_MISSING` and `NOT_ENCRYPTED`.
+ */
+export function withEncryption(adapter: PersistenceAdapter, options: EncryptionOptions): PersistenceAdapter {
+  const { keys, plaintext = "refuse" } = options;
+  refuseEncrypted(adapter, "withEncryption");
+  if (plaintext !== "refuse" && plaintext !== "accept")
+    throw new ValidationError(
+      "INVALID_CONFIGURATION",
+      'withEncryption: `plaintext` must be "refuse" or "accept"',
+      {
+        operation: "withEncryption",
+      },
+    );
+  const cipher = createCipher(prepareKeys(keys, "withEncryption"), plaintext === "accept");
+  // Facets are final only once `initialize` has resolved, so each is looked for when it is asked for.
+  const sessionsOf = remembered((sessions: SessionRepository) => encryptSessions(sessions, cipher));
+  const messagesOf = remembered((messages: MessageRepository) => encryptMessages(messages, cipher));
+  const turnsOf = remembered((turns: NonNullable<PersistenceAdapter["turns"]>) =>
+    encryptTurns(turns, cipher),
+  );
+  const recordsOf = remembered((records: Records) => encryptRecords(records, cipher));
+  const encrypted: PersistenceAdapter = {
+    get name() {
+      return `${adapter.name}, encrypted`;
+    },
+    get durability() {
+      return adapter.durability;
+    },
+    get limits() {
+      // Base64 writes three bytes as four.
+      return { commitBytes: Math.floor(((adapter.limits.commitBytes - overheadBytes) * 3) / 4) };
+    },
+    get sessionRepository() {
+      return sessionsOf(adapter.sessionRepository);
+    },
+    get messageRepository() {
+      return messagesOf(adapter.messageRepository);
+    },
+    get turns() {
+      return adapter.turns && turnsOf(adapter.turns);
+    },
+    get records() {
+      return adapter.records && recordsOf(adapter.records);
+    },
+    initialize: async () => adapter.initialize?.(),
+    flush: async () => adapter.flush?.(),
+    disconnect: async () => adapter.disconnect?.(),
+    ...(adapter.describe === undefined ? undefined : { describe: adapter.describe.bind(adapter) }),
+  };
+  wrappers.add(encrypted);
+  return encrypted;
+}
+
+const wrappers = new WeakSet<PersistenceAdapter>();
+
+/** What is encrypted twice decrypts only by both. @throws ValidationError `INVALID_ARGUMENT` */
+export function refuseEncrypted(adapter: PersistenceAdapter, operation: string): void {
+  if (!wrappers.has(adapter)) return;
+  const message = `${operation}: this adapter encrypts already; pass the one that it was made of`;
+  throw new ValidationError("INVALID_ARGUMENT", message, { operation });
+}
+
+/** What was made of the same thing before, so that what it has learnt is kept. */
+function remembered<T, R>(make: (from: T) => R): (from: T) => R {
+  let made: { readonly from: T; readonly result: R } | undefined;
+  return (from) => {
+    if (made?.from !== from) made = { from, result: make(from) };
+    return made.result;
+  };
+}
+
+function encryptSessions(sessions: SessionRepository, cipher: Cipher): SessionRepository {
+  return {
+    create: async (row) => {
+      checkId(row.id, "create");
+      return sessions.create(await sealRow(cipher, row));
+    },
+    findById: async (id) => {
+      const row = await sessions.findById(id);
+      return row === null ? null : openRow(cipher, { ...row, id }, "findById");
+    },
+    update: async (row, seen) => {
+      checkId(row.id, "update");
+      return sessions.update(await sealRow(cipher, row), seen);
+    },
+    delete: async (id, seen) => sessions.delete(id, seen),
+    find: async (filter, page) => {
+      const { items, next } = await sessions.find(filter, page);
+      return { items: await Promise.all(items.map((row) => openRow(cipher, row, "find"))), next };
+    },
+  };
+}
+
+function encryptMessages(messages: MessageRepository, cipher: Cipher): MessageRepository {
+  function sealAll(entries: readonly Entry[], operation: string): Promise<Entry[]> {
+    for (const { sessionId } of entries) checkId(sessionId, operation);
+    return Promise.all(entries.map((entry) => sealEntry(cipher, entry)));
+  }
+
+  return {
+    insert: async (entries) => messages.insert(await sealAll(entries, "insert")),
+    findBySessionId: async (sessionId, range) => {
+      const asking = { operation: "findBySessionId", sessionId };
+      const { log } = range;
+      const entries = await messages.findBySessionId(sessionId, range);
+      return Promise.all(entries.map((entry) => openEntry(cipher, { ...entry, sessionId, log }, asking)));
+    },
+    deleteBySessionId: async (sessionId, range) => messages.deleteBySessionId(sessionId, range),
+    ...(messages.replace === undefined
+      ? undefined
+      : {
+          replace: async (entries) => {
+            const sealed = await sealAll(entries, "replace");
+            return (await messages.replace?.(sealed)) ?? 0;
+          },
+        }),
+  };
+}
+
+function encryptRecords(records: Records, cipher: Cipher): Records {
+  return {
+    get: async (scope, key) => {
+      const record = await records.get(scope, key);
+      return record && openRecord(cipher, { ...record, scope, key }, { operation: "records.get" });
+    },
+    list: async (scope, page) => {
+      const found = await records.list(scope, page);
+      const asking = { operation: "records.list" };
+      return Promise.all(found.map((record) => openRecord(cipher, { ...record, scope }, asking)));
+    },
+    put: async (record, seen) => {
+      checkPlace(record, "put");
+      return records.put(await sealRecord(cipher, record), seen);
+    },
+    apply: async (writes) => {
+      for (const write of writes) checkPlace(write, "apply");
+      await records.apply(await Promise.all(writes.map((write) => sealRecord(cipher, write))));
+    },
+    delete: async (scope, key, seen) => records.delete(scope, key, seen),
+    deleteScope: async (scope) => records.deleteScope(scope),
+    scopes: async (page) => records.scopes(page),
+  };
+}
+
+function checkPlace({ scope, key }: StoredRecord, operation: string): void {
+  checkRecordKey(scope, operation, "scope");
+  checkRecordKey(key, operation);
+}
