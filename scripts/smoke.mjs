@@ -17,6 +17,7 @@ const names = [
   "@waymark/core/file",
   "@waymark/core/session-store",
   "@waymark/core/testing",
+  "@waymark/core/wrap",
   "@waymark/adapter-memory",
   "@waymark/adapter-redis",
   "@waymark/adapter-opensearch",

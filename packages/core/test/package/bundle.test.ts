@@ -23,7 +23,7 @@ async function bundle(name: string): Promise<string> {
 }
 
 describe("the package in a runtime that is not Node", () => {
-  test.each(["index.ts", "adapter.ts", "testing.ts", "file/unsupported.ts", "session-store/unsupported.ts"])(
+  test.each(["index.ts", "adapter.ts", "testing.ts", "wrap/index.ts", "file/unsupported.ts", "session-store/unsupported.ts"])(
     "%s bundles without externals and loads without any host global",
     async (name) => {
       const context = createContext({});

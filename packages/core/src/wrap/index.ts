@@ -1,0 +1,2 @@
+export type { RetryEnvironment, RetryOptions } from "./again.js";
+export { withRetry } from "./retry.js";
