@@ -10,6 +10,7 @@ import { checkId, type SessionRow } from "@waymark/core/adapter";
 import { FileAdapter, type FileAdapterOptions } from "@waymark/core/file";
 import { FileSessionStore } from "@waymark/core/session-store";
 import { scriptedModel, testEnvironment } from "@waymark/core/testing";
+import { type RetryOptions, withRetry, withTenant } from "@waymark/core/wrap";
 
 interface Booking {
   name: string;
@@ -59,6 +60,11 @@ for (const one of servers) {
   const { reachable } = await new PersistenceManager({ adapter: one }).health();
   if (reachable) throw new Error(`${one.name} is not there`);
 }
+
+const patience: RetryOptions = { tries: 3, forMs: 1000 };
+const tenant: PersistenceAdapter = withTenant(withRetry(adapter, patience), "acme");
+const elsewhere = await new PersistenceManager({ adapter: tenant }).loadSessionState("s");
+if (elsewhere !== null || tenant.limits.idBytes !== 123) throw new Error("a tenant sees what is not its own");
 
 // What is only described here: files need a folder, and the kit a runner.
 export const files = (options: FileAdapterOptions) => [new FileAdapter(options), new FileSessionStore()];

@@ -46,7 +46,7 @@ export function createPauses(options: RetryOptions): () => Pauses {
         const left = end - now();
         if (tried >= tries || left <= 0 || isAborted()) return false;
         // Full jitter: those who lost the server together do not come back together.
-        const most = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(tried, 10));
+        const most = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(tried - 1, 10));
         await pause(Math.min(left, random() * most), signal);
         tried++;
         return !isAborted();

@@ -4,7 +4,7 @@ import type { Json } from "../contract/json.js";
 import type { MessageRepository, SessionRepository } from "../contract/repositories.js";
 import type { Commit, Outcome, Turns } from "../contract/turns.js";
 import { type Pauses, type RetryOptions, createPauses, isPassing, repeat, untold } from "./again.js";
-import { wrapAdapter } from "./base.js";
+import { unanswered, wrapAdapter } from "./base.js";
 
 /**
  * The same store, whose calls are sent again where it could not be reached or a lock was not released in time
@@ -166,11 +166,6 @@ function countOf(system: Json): number | null {
   const count = typeof system === "object" && system !== null && "count" in system ? system.count : null;
   return typeof count === "number" ? count : null;
 }
-
-const unanswered: Outcome = {
-  status: "failed",
-  error: new TypeError("the store answered fewer commits than it was given"),
-};
 
 function removing(
   remove: NonNullable<Turns["remove"]>,
