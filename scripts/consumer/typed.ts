@@ -10,7 +10,14 @@ import { checkId, type SessionRow } from "@waymark/core/adapter";
 import { FileAdapter, type FileAdapterOptions } from "@waymark/core/file";
 import { FileSessionStore } from "@waymark/core/session-store";
 import { scriptedModel, testEnvironment } from "@waymark/core/testing";
-import { type EncryptReport, encryptStore, withEncryption } from "@waymark/core/wrap";
+import {
+  type EncryptReport,
+  type RetryOptions,
+  encryptStore,
+  withEncryption,
+  withRetry,
+  withTenant,
+} from "@waymark/core/wrap";
 
 interface Booking {
   name: string;
@@ -67,6 +74,11 @@ await encrypted.saveTurn({ session: createSession<Booking>({ id: "e", data: { na
 const done: EncryptReport = await encryptStore(adapter, { keys });
 if ((await encrypted.loadSessionState("e"))?.data.name !== "Ada" || done.rows === 0)
   throw new Error("encryption");
+
+const patience: RetryOptions = { tries: 3, forMs: 1000 };
+const tenant: PersistenceAdapter = withTenant(withRetry(adapter, patience), "acme");
+const elsewhere = await new PersistenceManager({ adapter: tenant }).loadSessionState("s");
+if (elsewhere !== null || tenant.limits.idBytes !== 123) throw new Error("a tenant sees what is not its own");
 
 // What is only described here: files need a folder, and the kit a runner.
 export const files = (options: FileAdapterOptions) => [new FileAdapter(options), new FileSessionStore()];

@@ -1,7 +1,7 @@
 export type { PersistenceAdapter } from "./contract/adapter.js";
 export type { RecordWrite, Records, Search, SearchHit, StoredRecord } from "./contract/facets.js";
 export { isExpired } from "./contract/expiry.js";
-export { checkId, checkRecordKey, utf8Length } from "./contract/id.js";
+export { checkId, checkIdBytes, checkRecordKey, longestId, utf8Length } from "./contract/id.js";
 export type { Json } from "./contract/json.js";
 export type { MessageRepository, SessionRepository } from "./contract/repositories.js";
 export type { Entry, Filter, Page, SessionRow, Status } from "./contract/row.js";

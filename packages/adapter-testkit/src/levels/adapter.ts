@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import { applicationScope } from "@waymark/core/adapter";
+import { applicationScope, longestId } from "@waymark/core/adapter";
 import { makeEntry, makeRow, nextRow } from "../generate.js";
 import type { Case, Level } from "../level.js";
 import { assertSame, show } from "../same.js";
@@ -19,6 +19,11 @@ const cases: readonly Case[] = [
       assert.ok(
         limits.commitBytes >= 65_536,
         `a commit of ${limits.commitBytes} bytes is too small for a turn`,
+      );
+      const { idBytes = longestId } = limits;
+      assert.ok(
+        idBytes >= 36 && idBytes <= longestId,
+        `ids of ${idBytes} bytes: it has to be 36 to ${longestId}`,
       );
     },
   },

@@ -13,8 +13,12 @@ export interface PersistenceAdapter {
   readonly messageRepository: MessageRepository;
   /** When an acknowledged write survives the end of the process: at once, after `flush`, or never. */
   readonly durability: "commit" | "flush" | "process";
-  /** The largest commit, in bytes of its JSON; larger ones are refused before anything is sent. */
-  readonly limits: { readonly commitBytes: number };
+  readonly limits: {
+    /** The largest commit, in bytes of its JSON; larger ones are refused before anything is sent. */
+    readonly commitBytes: number;
+    /** The longest id of a session or user, in bytes of UTF-8: 36 to 128. Longer ones are refused, too. Default: 128. */
+    readonly idBytes?: number | undefined;
+  };
   readonly turns?: Turns | undefined;
   readonly records?: Records | undefined;
   readonly search?: Search | undefined;

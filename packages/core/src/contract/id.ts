@@ -1,6 +1,7 @@
 import { ValidationError } from "../errors.js";
 
-const longestId = 128;
+/** The longest id of a session or user, in bytes, where the store takes any. */
+export const longestId = 128;
 const longestKey = 256;
 const illFormed = /[\0\p{Surrogate}]/u;
 
@@ -13,6 +14,16 @@ export function checkId(value: unknown, operation: string, what = "session id"):
   const problem = idProblem(value, longestId);
   if (problem === null) return;
   throw new ValidationError("INVALID_ID", `${operation}: the ${what} ${problem}`, { operation });
+}
+
+/** Checks an id for a store that takes shorter ones only. @throws `INVALID_ID` if it has more bytes than `longest`. */
+export function checkIdBytes(id: string, longest: number, operation: string, what = "session id"): void {
+  if (utf8Length(id) <= longest) return;
+  throw new ValidationError(
+    "INVALID_ID",
+    `${operation}: the ${what} is longer than the ${longest} bytes of UTF-8 that the store takes`,
+    { operation },
+  );
 }
 
 /**

@@ -1,7 +1,7 @@
 // Users may compile against a library that does not know `Symbol.asyncDispose` yet.
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { PersistenceAdapter } from "../contract/adapter.js";
-import { checkId } from "../contract/id.js";
+import { checkId, longestId } from "../contract/id.js";
 import type { Message, StoredMessage } from "../contract/message.js";
 import type { SessionStatus } from "../contract/row.js";
 import { ValidationError, WaymarkError } from "../errors.js";
@@ -457,6 +457,7 @@ export class PersistenceManager<TData = Record<string, unknown>> {
       store: createTurnStore(adapter, waitUntil === undefined ? environment : { ...environment, waitUntil }),
       environment,
       commitBytes: adapter.limits.commitBytes,
+      idBytes: adapter.limits.idBytes ?? longestId,
       deadlineMs: deadlineMs ?? defaultDeadlineMs,
       conflict: conflict ?? "rebase",
       schema,

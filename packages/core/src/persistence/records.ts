@@ -1,7 +1,7 @@
 import { decodeValue } from "../codec/decode.js";
 import type { RecordWrite, StoredRecord } from "../contract/facets.js";
 import { compareBytes } from "../contract/find.js";
-import { checkId, checkRecordKey } from "../contract/id.js";
+import { checkId, checkIdBytes, checkRecordKey } from "../contract/id.js";
 import type { Json } from "../contract/json.js";
 import type { SessionRow } from "../contract/row.js";
 import { applicationScope, sessionScope, userScope } from "../contract/scope.js";
@@ -152,7 +152,10 @@ const alone = (scope: string): Place => ({ scope, row: null, pending: [] });
 /** Null: there is no such session. */
 async function placeOf(saving: Reading, of: RecordOwner, operation: string): Promise<Place | null> {
   if (of === "application") return alone(applicationScope);
-  if (of.sessionId === undefined) return alone(userScope(of.userId));
+  if (of.sessionId === undefined) {
+    checkIdBytes(of.userId, saving.idBytes, operation, "user id");
+    return alone(userScope(of.userId));
+  }
   const owner = ownerOf(of.userId, saving.userId, operation);
   const found = await saving.store.load(of.sessionId, 0);
   if (found === null || !isOwn(found.row, owner)) return null;

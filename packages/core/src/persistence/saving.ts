@@ -21,6 +21,8 @@ export interface Saving<TData> {
   readonly store: TurnStore;
   readonly environment: TurnEnvironment;
   readonly commitBytes: number;
+  /** The longest id of a user that the store takes. */
+  readonly idBytes: number;
   readonly deadlineMs: number;
   readonly conflict: ConflictPolicy<TData>;
   readonly schema: Schema | undefined;

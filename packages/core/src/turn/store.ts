@@ -1,6 +1,7 @@
 import type { PersistenceAdapter } from "../contract/adapter.js";
 import { isExpired } from "../contract/expiry.js";
 import type { Records } from "../contract/facets.js";
+import { checkIdBytes } from "../contract/id.js";
 import type { SessionRepository } from "../contract/repositories.js";
 import type { SessionRow } from "../contract/row.js";
 import type { Commit, Committed, Outcome } from "../contract/turns.js";
@@ -72,6 +73,7 @@ export function createTurnStore(untyped: PersistenceAdapter, environment: TurnEn
     known: number | null = null,
   ): Promise<Outcome> {
     checkPatience(patience, environment.now(), commit.id);
+    checkIds("commit", commit.id, commit.owner, commit.set.userId);
     if (commit.records !== undefined && commit.records.length > 0) recordsOf("commit");
     if (group === null) return outbox.commit(commit, patience);
     const since = known ?? counts.get(commit.id) ?? null;
@@ -99,6 +101,14 @@ export function createTurnStore(untyped: PersistenceAdapter, environment: TurnEn
     }
   }
 
+  /** What is an id at all was checked where it came in. @throws `INVALID_ID` where it is longer than the store takes. */
+  function checkIds(operation: string, id: string, ...users: readonly (string | null | undefined)[]): void {
+    const { idBytes } = adapter.limits;
+    if (idBytes === undefined) return;
+    checkIdBytes(id, idBytes, operation);
+    for (const user of users) checkIdBytes(user ?? "", idBytes, operation, "user id");
+  }
+
   function recordsOf(operation: string): Records {
     if (adapter.records !== undefined) return adapter.records;
     const message =
@@ -115,6 +125,7 @@ export function createTurnStore(untyped: PersistenceAdapter, environment: TurnEn
   }
 
   async function load(id: string, last: number): Promise<Merged | null> {
+    checkIds("load", id);
     if (turns !== undefined) {
       const loaded = await turns.load(id, { last });
       if (loaded === null || loaded.row.status === "deleting") return null;
@@ -125,7 +136,8 @@ export function createTurnStore(untyped: PersistenceAdapter, environment: TurnEn
     return read(id, (row) => lastOf(visibleRanges(row), last));
   }
 
-  function read(id: string, choose: (row: SessionRow) => readonly Range[]): Promise<Merged | null> {
+  async function read(id: string, choose: (row: SessionRow) => readonly Range[]): Promise<Merged | null> {
+    checkIds("load", id);
     return loadMerged(adapter.messageRepository, () => outbox.findRow(id), choose);
   }
 
@@ -137,16 +149,21 @@ export function createTurnStore(untyped: PersistenceAdapter, environment: TurnEn
     append: appends.add,
     load,
     read,
-    find: adapter.sessionRepository.find,
+    find: async (filter, page) => {
+      checkIds("find", "", filter.userId);
+      return adapter.sessionRepository.find(filter, page);
+    },
     records: recordsOf,
     hasRecords: adapter.records !== undefined,
-    delete: (id, owner, patience) => {
+    delete: async (id, owner, patience) => {
+      checkIds("delete", id, owner);
       appends.seal(id);
       return lanes.run(id, () => outbox.delete(id, owner, patience));
     },
     prune: turns?.remove === undefined ? outbox.prune : createRemovals(turns.remove),
     prunesAtOnce: turns?.remove === undefined ? tombstonesAtOnce : largestRemoval,
-    trim: (id, keep, owner, patience) => {
+    trim: async (id, keep, owner, patience) => {
+      checkIds("trim", id, owner);
       appends.seal(id);
       return lanes.run(id, () => outbox.trim(id, keep, owner, patience));
     },
