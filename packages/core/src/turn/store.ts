@@ -1,6 +1,6 @@
 import type { PersistenceAdapter } from "../contract/adapter.js";
 import { isExpired } from "../contract/expiry.js";
-import type { Records } from "../contract/facets.js";
+import type { Records, Search } from "../contract/facets.js";
 import type { SessionRepository } from "../contract/repositories.js";
 import type { SessionRow } from "../contract/row.js";
 import type { Commit, Committed, Outcome } from "../contract/turns.js";
@@ -40,6 +40,8 @@ export interface TurnStore {
   records(operation: string): Records;
   /** Whether there are any. */
   readonly hasRecords: boolean;
+  /** The adapter's own, with typed errors. @throws `CAPABILITY_MISSING` where it has none. */
+  search(operation: string): Search;
   delete(id: string, owner: string | undefined, patience: Patience): Promise<boolean>;
   /** Removes the session if it still has the revision of `row`. False: a turn won. */
   prune(row: SessionRow): Promise<boolean>;
@@ -107,6 +109,14 @@ export function createTurnStore(untyped: PersistenceAdapter, environment: TurnEn
     throw new CapabilityError(message, { operation });
   }
 
+  function searchOf(operation: string): Search {
+    if (adapter.search !== undefined) return adapter.search;
+    const message =
+      `${operation}: the adapter "${adapter.name}" does not search (it has no \`search\`). ` +
+      "Use an adapter that does; some have an option for it";
+    throw new CapabilityError(message, { operation });
+  }
+
   function remember(id: string, operations: number): void {
     counts.delete(id);
     counts.set(id, operations);
@@ -140,6 +150,7 @@ export function createTurnStore(untyped: PersistenceAdapter, environment: TurnEn
     find: adapter.sessionRepository.find,
     records: recordsOf,
     hasRecords: adapter.records !== undefined,
+    search: searchOf,
     delete: (id, owner, patience) => {
       appends.seal(id);
       return lanes.run(id, () => outbox.delete(id, owner, patience));
