@@ -8,13 +8,15 @@ import { benchRedis } from "./redis.mjs";
 import { benchPostgres } from "./postgres.mjs";
 import { benchPrisma } from "./prisma.mjs";
 import { benchRetention } from "./retention.mjs";
+import { benchSearch } from "./search.mjs";
 import { benchSize } from "./size.mjs";
 import { benchSqlite } from "./sqlite.mjs";
 
 const all = {
   ...{ size: benchSize, core: benchCore, file: benchFile },
   ...{ postgres: benchPostgres, prisma: benchPrisma, sqlite: benchSqlite, redis: benchRedis },
-  ...{ opensearch: benchOpenSearch, retention: benchRetention, encryption: benchEncryption },
+  ...{ opensearch: benchOpenSearch, retention: benchRetention },
+  ...{ search: benchSearch, encryption: benchEncryption },
 };
 const wanted = process.argv.slice(2);
 console.log(

@@ -1,45 +1,71 @@
-import { type Entry, type Search, type SearchHit, ValidationError } from "@waymark/core/adapter";
+import {
+  type Entry,
+  type Search,
+  type SearchHit,
+  type SearchTerm,
+  type SessionRow,
+  checkSearch,
+  compareHits,
+  encodeSearchCursor,
+  isExpired,
+  searchTerms,
+  searchWords,
+  snippetAt,
+  visibleRanges,
+} from "@waymark/core/adapter";
 import type { Store } from "./store.js";
 
-const margin = 60;
-
-/** Finds messages that contain the text, whatever its case; newest first. */
+/** Looks through all messages. */
 export function createSearch(store: Store): Search {
   return {
-    async query({ text, userId, sessionId, from = -Infinity, to = Infinity, limit, cursor }) {
-      const wanted = text.toLowerCase();
-      const skip = cursor === undefined ? 0 : Number(cursor);
-      if (!Number.isInteger(skip) || skip < 0) {
-        throw new ValidationError(
-          "INVALID_ARGUMENT",
-          "query: the cursor is not one that an earlier page gave",
-          {
-            operation: "query",
-          },
-        );
-      }
+    async query(query) {
+      const behind = checkSearch(query);
+      const { text, userId, sessionId, from = -Infinity, to = Infinity, expiresAfter, limit } = query;
+      const terms = searchTerms(lower(text));
       const found: Entry[] = [];
-      for (const row of store.sessions.values()) {
+      for (const row of terms.length === 0 ? [] : store.sessions.values()) {
         if (row.status === "deleting" || (sessionId !== undefined && row.id !== sessionId)) continue;
         if (userId !== undefined && row.userId !== userId) continue;
-        for (const entry of store.entries.get(row.id)?.get(row.life)?.values() ?? []) {
+        if (expiresAfter !== undefined && isExpired(row, expiresAfter)) continue;
+        for (const entry of visibleEntries(store, row)) {
           if (entry.createdAt < from || entry.createdAt > to) continue;
-          if (entry.content.toLowerCase().includes(wanted)) found.push(entry);
+          if (behind !== null && compareHits(entry, behind) <= 0) continue;
+          if (hasAll(searchWords(lower(entry.content)), terms)) found.push(entry);
         }
       }
-      found.sort((a, b) => b.createdAt - a.createdAt || b.sequence - a.sequence);
-      const items = found.slice(skip, skip + limit).map((entry) => hit(entry, wanted));
-      return { items, next: skip + limit < found.length ? String(skip + limit) : null };
+      const items = found.toSorted(compareHits).slice(0, limit);
+      const last = items.at(-1);
+      const isLast = found.length <= limit || last === undefined;
+      return {
+        items: items.map((entry) => hit(entry, terms)),
+        next: isLast ? null : encodeSearchCursor(last),
+      };
     },
   };
 }
 
-function hit({ sessionId, log, sequence, content }: Entry, wanted: string): SearchHit {
-  const at = Math.max(0, content.toLowerCase().indexOf(wanted));
-  return {
-    sessionId,
-    log,
-    sequence,
-    snippet: content.slice(Math.max(0, at - margin), at + wanted.length + margin),
-  };
+const lower = (text: string) => text.toLowerCase();
+
+function visibleEntries({ entries }: Store, row: SessionRow): Entry[] {
+  const log = [...(entries.get(row.id)?.get(row.life)?.values() ?? [])];
+  const ranges = visibleRanges(row);
+  return log.filter(({ sequence }) => ranges.some(([from, to]) => sequence >= from && sequence <= to));
+}
+
+function hasAll(words: readonly string[], terms: readonly SearchTerm[]): boolean {
+  return terms.every((term) => term.isExcluded !== has(words, term.words));
+}
+
+/** Whether the words follow each other somewhere. */
+function has(words: readonly string[], wanted: readonly string[]): boolean {
+  return words.some((_, at) => wanted.every((word, index) => words[at + index] === word));
+}
+
+function hit(
+  { sessionId, log, sequence, role, createdAt, content }: Entry,
+  terms: readonly SearchTerm[],
+): SearchHit {
+  const wanted = terms.find(({ isExcluded }) => !isExcluded)?.words[0] ?? "";
+  const snippet = snippetAt(content, Math.max(0, lower(content).indexOf(wanted)));
+  return { sessionId, log, sequence, role, createdAt, snippet };
 }

@@ -2,6 +2,7 @@ import type {
   MessageRepository,
   PersistenceAdapter,
   Records,
+  Search,
   SessionRepository,
   Turns,
 } from "@waymark/core/adapter";
@@ -11,13 +12,17 @@ import { createRecords } from "./records.js";
 import {
   type Initialize,
   type Names,
+  type SearchIndex,
+  type SearchOptions,
   checkInitialize,
   foundVersion,
   migrate,
   namesOf,
   schemaVersion,
+  searchOf,
   verify,
 } from "./schema.js";
+import { createSearch } from "./search.js";
 import { createRows, createSessions } from "./sessions.js";
 import { createTurns } from "./turns.js";
 
@@ -39,6 +44,17 @@ export interface PostgreSQLAdapterOptions {
    * asks nothing. Default: `migrate`.
    */
   readonly initialize?: Initialize;
+  /**
+   * Whether `manager.search` works: `initialize` then adds a column with the words of each message, and its index, which each
+   * later turn keeps right, whichever process saves it. Default: false, so that nobody who does not search pays for it.
+   */
+  readonly search?: boolean | SearchOptions;
+  /**
+   * True where `client` is a single client on which you have begun a transaction, of which all that this adapter writes shall be
+   * a part: it is stored when you commit, and never was when you roll back. Make such an adapter, and a manager over it, for
+   * each transaction; `initialize` asks nothing then. Default: false, and a call that meets an open transaction is refused.
+   */
+  readonly transaction?: boolean;
 }
 
 /** Keeps sessions in PostgreSQL; a turn is one statement. */
@@ -50,29 +66,36 @@ export class PostgreSQLAdapter implements PersistenceAdapter {
   readonly messageRepository: MessageRepository;
   readonly turns: Turns;
   readonly records: Records;
+  readonly search: Search | undefined;
   readonly #db: Database;
   readonly #names: Names;
+  readonly #searchIndex: SearchIndex | null;
   readonly #initialize: Initialize;
 
-  /** @throws `INVALID_CONFIGURATION` for a name that PostgreSQL would cut off or refuse, and for an unknown `initialize`. */
+  /** @throws `INVALID_CONFIGURATION` for a name that PostgreSQL would cut off or refuse, an unknown `initialize`, a wrong `search`. */
   constructor({
     client,
     tables,
     schema,
     preparedStatements = true,
     initialize = "migrate",
+    search = false,
+    transaction = false,
   }: PostgreSQLAdapterOptions) {
     checkInitialize(initialize);
     const names = namesOf({ tables, schema });
-    const db = createDatabase(client, preparedStatements);
+    const db = createDatabase(client, { isPreparing: preparedStatements, isInside: transaction });
     const rows = createRows(db, names);
+    const searchIndex = searchOf(names, search);
     this.#db = db;
     this.#names = names;
-    this.#initialize = initialize;
+    this.#searchIndex = searchIndex;
+    this.#initialize = transaction ? "none" : initialize;
     this.sessionRepository = createSessions(db, names, rows);
     this.messageRepository = createMessages(db, names);
-    this.turns = createTurns(db, names, rows);
+    this.turns = createTurns(db, names, rows, !transaction);
     this.records = createRecords(db, names);
+    this.search = searchIndex === null ? undefined : createSearch(db, names, searchIndex);
   }
 
   /**
@@ -82,8 +105,8 @@ export class PostgreSQLAdapter implements PersistenceAdapter {
    * what `verify` does not find; `STATE_TOO_NEW` for tables of a newer version.
    */
   async initialize(): Promise<void> {
-    if (this.#initialize === "migrate") await migrate(this.#db, this.#names);
-    if (this.#initialize === "verify") await verify(this.#db, this.#names);
+    if (this.#initialize === "migrate") await migrate(this.#db, this.#names, this.#searchIndex);
+    if (this.#initialize === "verify") await verify(this.#db, this.#names, this.#searchIndex);
   }
 
   async describe(): Promise<{ server: string; schemaVersion: number; writable: boolean }> {

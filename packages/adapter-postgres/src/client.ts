@@ -1,9 +1,13 @@
-import { StorageError, type StorageCode, type WaymarkError, isWaymarkError } from "@waymark/core/adapter";
+import { StorageError, type StorageCode, WaymarkError, isWaymarkError } from "@waymark/core/adapter";
 
 /** What is used of `pg`: a `Pool`, a `PoolClient` or a connected `Client`, or anything that answers alike. */
 export interface PostgresClient {
   query(statement: PostgresStatement): Promise<{ rows: (string | null)[][]; rowCount: number | null }>;
   query(text: string): Promise<unknown>;
+  /**
+   * Of a single client, from `pg` 8.17 on: `I` outside of a transaction, `T` inside of one, `E` inside of one that has failed.
+   */
+  getTransactionStatus?(): string | null;
 }
 
 /** A statement with parameters, as `pg` takes it. */
@@ -56,38 +60,82 @@ export function prepared(text: string): Statement {
 /** The application may have set parsers of its own for all of `pg`; rows are decoded here, from text. */
 const types = { getTypeParser: () => (value: string) => value };
 
-export function createDatabase(client: PostgresClient, isPreparing: boolean): Database {
+export interface DatabaseOptions {
+  /** Whether statements that are sent often are prepared. */
+  readonly isPreparing: boolean;
+  /** Whether all is part of the transaction that the application has open on the client. */
+  readonly isInside: boolean;
+}
+
+export function createDatabase(client: PostgresClient, { isPreparing, isInside }: DatabaseOptions): Database {
+  /** Null: the client does not say, or is a pool, which gives each statement a connection without a transaction. */
+  const status = () => client.getTransactionStatus?.() ?? null;
+
+  async function send<T>(doing: Doing, query: () => Promise<T>): Promise<T> {
+    const before = status();
+    if (!isInside && (before === "T" || before === "E")) throw inTransaction(doing, "nothing was written");
+    if (isInside && before === "I") throw outside(doing);
+    let answer: T;
+    try {
+      answer = await query();
+    } catch (cause) {
+      // Inside, whatever is sent after an error fails too.
+      throw failure(cause, doing, isInside ? { retryable: false } : {});
+    }
+    // A `BEGIN` that was on its way has come first: then the application decides what becomes of it, and nobody may be told
+    // that it is stored.
+    if (!isInside && status() === "T") throw inTransaction(doing, "the call has become a part of it");
+    return answer;
+  }
+
   return {
-    async run({ text, name }, values, doing) {
+    run({ text, name }, values, doing) {
       const statement: PostgresStatement = { text, values: [...values], rowMode: "array", types };
       if (isPreparing && name !== undefined) statement.name = name;
-      try {
-        const { rows } = await client.query(statement);
-        return rows;
-      } catch (cause) {
-        throw failure(cause, doing);
-      }
+      return send(doing, async () => (await client.query(statement)).rows);
     },
 
-    async script(text, doing) {
-      try {
-        await client.query(text);
-      } catch (cause) {
-        throw failure(cause, doing);
-      }
-    },
+    script: (text, doing) => send(doing, async () => void (await client.query(text))),
   };
 }
 
-/** Turns an error of the driver into ours. Messages name the driver's code and nothing that it quotes. */
-export function failure(cause: unknown, { operation, sessionId }: Doing): WaymarkError {
+function inTransaction({ operation, sessionId }: Doing, says: string, cause?: unknown): WaymarkError {
+  return new WaymarkError(
+    "CLIENT_IN_TRANSACTION",
+    `${operation}: the client has a transaction open; ${says}. End it first, give the adapter a client or pool of its own, or ` +
+      "make an adapter with `transaction: true` for what shall be part of it",
+    { operation, sessionId, cause },
+  );
+}
+
+function outside({ operation, sessionId }: Doing): WaymarkError {
+  return new StorageError(
+    "STORAGE_FAILED",
+    `${operation}: the client has no transaction open, which \`transaction: true\` is for; nothing was written`,
+    { operation, sessionId },
+  );
+}
+
+/**
+ * Turns an error of the driver into ours. Messages name the driver's code and nothing that it quotes.
+ * @param how.retryable default: as the code says.
+ */
+export function failure(
+  cause: unknown,
+  { operation, sessionId }: Doing,
+  { retryable }: { readonly retryable?: boolean } = {},
+): WaymarkError {
   if (isWaymarkError(cause)) return cause;
   const code = codeOf(cause);
+  // Older versions of `pg` do not know that there is one.
+  if (code === "25P02" && retryable !== false)
+    return inTransaction({ operation, sessionId }, "nothing was written", cause);
   const [ours, says] = explain(code, cause);
   return new StorageError(ours, `${operation}: ${says}${code === "" ? "" : ` [${code}]`}`, {
     operation,
     sessionId,
     cause,
+    retryable,
   });
 }
 
@@ -128,6 +176,11 @@ function explain(code: string, cause: unknown): [StorageCode, string] {
     case "40P01": // deadlock_detected
     case "55P03": // lock_not_available
       return ["STORAGE_LOCKED", "another transaction held the row; nothing was written"];
+    case "25P02": // in_failed_sql_transaction
+      return [
+        "STORAGE_FAILED",
+        "a statement of your transaction has failed before; nothing was written. Roll it back, or to a savepoint",
+      ];
     case "53100": // disk_full
       return ["STORAGE_FULL", "PostgreSQL has no room left; what was stored before is intact"];
     case "42P01": // undefined_table
@@ -139,6 +192,8 @@ function explain(code: string, cause: unknown): [StorageCode, string] {
     case "42703": // undefined_column
     case "42804": // datatype_mismatch
       return ["STORAGE_FAILED", "the tables are not those of this version; check `tables` and `schema`"];
+    case "42704": // undefined_object
+      return ["STORAGE_FAILED", "the database has no such text search configuration; check `search`"];
     case "42501": // insufficient_privilege
       return ["STORAGE_FAILED", "the role may not do this; grant it the right to the tables"];
     case "28000": // invalid_authorization_specification

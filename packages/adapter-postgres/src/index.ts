@@ -1,3 +1,3 @@
 export { PostgreSQLAdapter, type PostgreSQLAdapterOptions } from "./adapter.js";
 export type { PostgresClient, PostgresStatement } from "./client.js";
-export { printSchema } from "./schema.js";
+export { type SchemaOptions, type SearchOptions, printSchema } from "./schema.js";

@@ -23,6 +23,15 @@ export interface NameOptions {
   readonly schema?: string | undefined;
 }
 
+/** Full text over the messages. */
+export interface SearchOptions {
+  /**
+   * The text search configuration, which decides what a word is and what its stem: `simple` (every word as it is), `english`
+   * or another of `pg_ts_config`. Each has an index of its own. Default: `simple`.
+   */
+  readonly configuration?: string;
+}
+
 /** The number of the tables' form; kept as a comment on the sessions table. */
 export const schemaVersion = 2;
 
@@ -56,7 +65,7 @@ export function quote(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-function literal(text: string): string {
+export function literal(text: string): string {
   return `E'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 }
 
@@ -64,12 +73,55 @@ function literal(text: string): string {
 function longName(table: string, purpose: string): string {
   const name = `${table}_${purpose}`;
   if (typeof table !== "string" || utf8Length(name) <= longestName) return name;
-  let hash = 0;
-  for (let i = 0; i < name.length; i++) hash = (Math.imul(hash, 31) + name.charCodeAt(i)) >>> 0;
   let start = table;
-  const end = `_${purpose}_${hash.toString(36)}`;
+  const end = `_${purpose}_${hashOf(name)}`;
   while (utf8Length(start) + end.length > longestName) start = [...start].slice(0, -1).join("");
   return start + end;
+}
+
+function hashOf(text: string): string {
+  let hash = 0;
+  for (let i = 0; i < text.length; i++) hash = (Math.imul(hash, 31) + text.charCodeAt(i)) >>> 0;
+  return hash.toString(36);
+}
+
+/** What searches go by. */
+export interface SearchIndex {
+  readonly configuration: string;
+  /** The column of the messages table that has the words of a message, quoted. */
+  readonly column: string;
+  /** The index on it, quoted, without and with the schema. */
+  readonly name: string;
+  readonly qualifiedName: string;
+}
+
+/** How much of a message is searched, in characters. A `tsvector` has at most a mebibyte: so many never make so much. */
+export const searchedLength = 100_000;
+
+/**
+ * A column of words, and no index on an expression: PostgreSQL takes the parsing of a text for cheap, and would parse all
+ * messages of a user, or all that there are, where a word is common; and it has to be parsed once for a write in either case.
+ * The column is there only where search was asked for. @throws `INVALID_CONFIGURATION`
+ */
+function searchIndexOf({ plain }: Names, { configuration = "simple" }: SearchOptions): SearchIndex {
+  if (typeof configuration !== "string" || configuration === "" || configuration.includes("\0"))
+    throw invalid("`search.configuration` must name a text search configuration");
+  const purpose = `search_${/^[a-z0-9_]{1,20}$/.test(configuration) ? configuration : hashOf(configuration)}`;
+  const name = quote(longName(plain.messages, purpose));
+  return {
+    configuration,
+    column: quote(purpose),
+    name,
+    qualifiedName: plain.schema === undefined ? name : `${quote(plain.schema)}.${name}`,
+  };
+}
+
+/** Adding the column writes the table anew. */
+function searchDdl({ messages }: Names, { configuration, column, name }: SearchIndex): string {
+  return `
+ALTER TABLE ${messages} ADD COLUMN IF NOT EXISTS ${column} tsvector
+  GENERATED ALWAYS AS (to_tsvector(${literal(configuration)}::regconfig, left(content, ${searchedLength}))) STORED;
+CREATE INDEX IF NOT EXISTS ${name} ON ${messages} USING gin (${column});`;
 }
 
 /** What `find` goes by: the order of its pages, of all and of one user, and the few rows that housekeeping looks for. */
@@ -90,7 +142,8 @@ const indexDefinitions = [
  * as no index has a column that every turn changes (a day, and not the time, says when it was changed last); and the log of
  * the server gets only what is between the first and the last byte that changed, so what rarely changes stands at the ends.
  */
-export function ddl({ sessions, messages, records, plain }: Names): string {
+export function ddl(names: Names, search: SearchIndex | null): string {
+  const { sessions, messages, records, plain } = names;
   const { schema } = plain;
   const makeSchema = `DO ${literal(
     `BEGIN IF to_regnamespace(${literal(quote(schema ?? ""))}) IS NULL THEN CREATE SCHEMA ${quote(schema ?? "")}; END IF; END`,
@@ -146,7 +199,7 @@ CREATE TABLE IF NOT EXISTS ${records} (
   stamp text COLLATE "C" NOT NULL,
   PRIMARY KEY (scope, key)
 );
-${indexes}
+${indexes}${search === null ? "" : searchDdl(names, search)}
 COMMENT ON TABLE ${sessions} IS 'waymark schema ${schemaVersion}';
 `;
 }
@@ -163,50 +216,79 @@ interface Found {
   readonly version: number | null;
   /** Names of what is there and was not made by this adapter. */
   readonly foreign: readonly string[];
+  /** What became of the index that was asked for: it is not used while it is being made, and where that failed. */
+  readonly index: "ready" | "missing" | "unfinished";
 }
 
-async function look(db: Database, names: Names, operation: string): Promise<Found> {
-  const text = `SELECT obj_description(to_regclass($1), 'pg_class'), to_regclass($1), to_regclass($2), to_regclass($3)`;
-  const found = await db.run({ text }, [names.sessions, names.messages, names.records], { operation });
+async function look(
+  db: Database,
+  names: Names,
+  search: SearchIndex | null,
+  operation: string,
+): Promise<Found> {
+  const text = `SELECT obj_description(to_regclass($1), 'pg_class'), to_regclass($1), to_regclass($2), to_regclass($3),
+    (SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($4))`;
+  const values = [names.sessions, names.messages, names.records, search?.qualifiedName ?? null];
+  const found = await db.run({ text }, values, { operation });
   const [comment, ...tables]: TextRow = found[0] ?? [];
+  const isValid = tables[3] ?? null;
+  const index = search === null || isValid === "t" ? "ready" : isValid === null ? "missing" : "unfinished";
   const { plain } = names;
   const present = [plain.sessions, plain.messages, plain.records].filter((_, index) => tables[index] != null);
   const number = versionComment.exec(comment ?? "")?.[1];
-  if (number === undefined) return { version: null, foreign: present };
+  if (number === undefined) return { version: null, foreign: present, index };
   const version = Number(number);
   const isWhole = present.length === 3 || (version === 1 && tables[1] != null);
   // There were no records in the first form: what has their name is somebody else's.
   const foreign = version === 1 && tables[2] != null ? [plain.records] : [];
-  return { version: isWhole ? version : null, foreign };
+  return { version: isWhole ? version : null, foreign, index };
 }
 
 export async function foundVersion(db: Database, names: Names, operation: string): Promise<number | null> {
-  return (await look(db, names, operation)).version;
+  return (await look(db, names, null, operation)).version;
 }
 
 /**
  * Makes the tables where they are missing or of an earlier form. One process at a time: concurrent `CREATE … IF NOT EXISTS`
  * can still collide.
  */
-export async function migrate(db: Database, names: Names): Promise<void> {
-  const { version, foreign } = await look(db, names, "initialize");
+export async function migrate(db: Database, names: Names, search: SearchIndex | null): Promise<void> {
+  const { version, foreign, index } = await look(db, names, search, "initialize");
   if (version !== null && version > schemaVersion) throw tooNew(version);
   if (foreign.length > 0) throw foreignError(foreign);
-  if (version === schemaVersion) return;
+  if (search !== null && index === "unfinished") throw unfinished(search);
+  if (version === schemaVersion && index === "ready") return;
   // One message, so one transaction on one connection: whoever comes second finds everything.
-  await db.script(`SELECT pg_advisory_xact_lock(${lock});\n${ddl(names)}`, { operation: "initialize" });
+  await db.script(`SELECT pg_advisory_xact_lock(${lock});\n${ddl(names, search)}`, {
+    operation: "initialize",
+  });
 }
 
 /** Looks, and changes nothing. */
-export async function verify(db: Database, names: Names): Promise<void> {
-  const { version } = await look(db, names, "initialize");
-  if (version === schemaVersion) return;
+export async function verify(db: Database, names: Names, search: SearchIndex | null): Promise<void> {
+  const { version, index } = await look(db, names, search, "initialize");
+  if (search !== null && index === "unfinished") throw unfinished(search);
+  if (version === schemaVersion && index === "ready") return;
   if (version !== null && version > schemaVersion) throw tooNew(version);
-  const what = version === null ? "the tables are missing" : `the tables have schema ${version}`;
+  const what =
+    version === null
+      ? "the tables are missing"
+      : version === schemaVersion
+        ? `the index ${search?.name} for searches is missing`
+        : `the tables have schema ${version}`;
   throw new StorageError(
     "STORAGE_FAILED",
     `initialize: ${what}, and this version of @waymark/adapter-postgres needs schema ${schemaVersion}; nothing was changed. ` +
       'Run what `printSchema()` gives, or `initialize: "migrate"` with a role that may create tables',
+    { operation: "initialize" },
+  );
+}
+
+function unfinished({ name }: SearchIndex): StorageError {
+  return new StorageError(
+    "STORAGE_FAILED",
+    `initialize: the index ${name} for searches is still being made, or that has failed; nothing was changed. ` +
+      "Wait for it, or drop it and make it again",
     { operation: "initialize" },
   );
 }
@@ -232,10 +314,24 @@ function foreignError(tables: readonly string[]): StorageError {
 
 /**
  * The statements that make the tables, for a migration of your own; they may be run again, and on tables of an earlier
- * version. Give the names that the adapter gets. @throws `INVALID_CONFIGURATION`
+ * version. Give the names, and the `search`, that the adapter gets. @throws `INVALID_CONFIGURATION`
  */
-export function printSchema(options: NameOptions = {}): string {
-  return ddl(namesOf(options));
+export function printSchema(options: SchemaOptions = {}): string {
+  const names = namesOf(options);
+  return ddl(names, searchOf(names, options.search));
+}
+
+export interface SchemaOptions extends NameOptions {
+  /** As the adapter's. Default: false. */
+  readonly search?: boolean | SearchOptions | undefined;
+}
+
+/** @throws `INVALID_CONFIGURATION` */
+export function searchOf(names: Names, search: SchemaOptions["search"] = false): SearchIndex | null {
+  if (search === false) return null;
+  if (search !== true && (typeof search !== "object" || search === null))
+    throw invalid("`search` must be true, false or an object with a `configuration`");
+  return searchIndexOf(names, search === true ? {} : search);
 }
 
 /** @throws `INVALID_CONFIGURATION` */

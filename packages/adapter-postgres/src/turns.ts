@@ -23,7 +23,7 @@ const triesAlone = 5;
  * Each turn is one statement where it is plainly right, and the statement decides that under the row's lock. What it did not
  * apply is looked at again in another statement, since one that waited for a lock still sees what it saw before.
  */
-export function createTurns(db: Database, names: Names, rows: Rows): Turns {
+export function createTurns(db: Database, names: Names, rows: Rows, groups: boolean): Turns {
   const moves = createMoves(db, names);
   const { sessions, messages, records } = names;
   const load = prepared(`WITH s AS MATERIALIZED (SELECT * FROM ${sessions} WHERE id = $1)
@@ -139,7 +139,7 @@ export function createTurns(db: Database, names: Names, rows: Rows): Turns {
   }
 
   return {
-    groups: true,
+    groups,
 
     async commit(commits) {
       const outcomes = new Map<Commit, Outcome>();

@@ -5,7 +5,7 @@ import { openSchema } from "./server.js";
 testAdapter(
   {
     name: "PostgreSQL",
-    expects: { durability: "commit", turns: true, records: true, search: false },
+    expects: { durability: "commit", turns: true, records: true, search: true },
     processEntry: new URL("./process-entry.mjs", import.meta.url),
     async open() {
       const store = openSchema("kit");
@@ -14,7 +14,7 @@ testAdapter(
         return Number((await store.query(text, [id]))[0]?.["n"]);
       };
       return {
-        connect: () => store.connect(),
+        connect: () => store.connect({ search: true }),
         remove: () => store.remove(),
         address: { schema: store.schema },
         raw: {

@@ -327,7 +327,7 @@ describe("indexes", () => {
     // A page that happens to be full moves the row once.
     expect(Number(counts?.["in_page"])).toBeGreaterThanOrEqual(18);
     await manager.close();
-  });
+  }, 60_000);
 });
 
 describe("records of turns", () => {

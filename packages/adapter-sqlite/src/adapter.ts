@@ -3,6 +3,7 @@ import {
   type MessageRepository,
   type PersistenceAdapter,
   type Records,
+  type Search,
   type SessionRepository,
   type Turns,
   ValidationError,
@@ -15,6 +16,7 @@ import type { FileKeeper } from "./file/keeper.js";
 import { createEntries, createMessages } from "./messages.js";
 import { createKeptRecords, createRecords } from "./records.js";
 import { type Names, type TableNames, createTables, namesOf } from "./schema.js";
+import { createSearch, prepareSearch } from "./search.js";
 import { createRows, createSessions } from "./sessions.js";
 import { createTurns } from "./turns.js";
 
@@ -25,6 +27,18 @@ export interface SQLiteAdapterOptions {
   readonly tables?: TableNames;
   /** With sql.js under Node: the file to keep the database in, which it was loaded from. Default: memory alone. */
   readonly file?: string;
+  /**
+   * Whether `manager.search` works, where SQLite has FTS5 (better-sqlite3 and `node:sqlite` have it, sql.js has not):
+   * `initialize` then makes an index of the words of all messages, which each later turn keeps right, whichever process saves
+   * it. Default: false, so that nobody who does not search pays for it.
+   */
+  readonly search?: boolean;
+  /**
+   * True where you have begun a transaction on the handle, of which all that this adapter writes shall be a part: it is stored
+   * when you commit, and never was when you roll back. Make such an adapter, and a manager over it, for each transaction, after
+   * `initialize` of another has made the tables. Default: false, and a call that meets an open transaction is refused.
+   */
+  readonly transaction?: boolean;
 }
 
 /**
@@ -40,22 +54,39 @@ export class SQLiteAdapter implements PersistenceAdapter {
   readonly messageRepository: MessageRepository;
   readonly turns: Turns;
   readonly records: Records;
+  /** Known once `initialize` has resolved. */
+  search: Search | undefined;
+  readonly #isSearched: boolean;
+  readonly #isInside: boolean;
   readonly #db: Database;
   readonly #names: Names;
   readonly #keeper: FileKeeper | null;
 
   /**
-   * @throws `INVALID_CONFIGURATION` for what is no handle, a name that SQLite would refuse, or a `file` without sql.js;
+   * @throws `INVALID_CONFIGURATION` for what is no handle, a name that SQLite would refuse, or a `file` without sql.js or with
+   * `transaction`;
    * `STORAGE_FAILED` for a handle that is closed; `CAPABILITY_MISSING` for a `file` where there is no Node.
    */
-  constructor({ db: handle, tables, file }: SQLiteAdapterOptions) {
+  constructor({ db: handle, tables, file, search = false, transaction = false }: SQLiteAdapterOptions) {
     const names = namesOf(tables);
     const driver = driverOf(handle);
     const keeper = file === undefined ? null : keeperOf(handle, driver, file);
-    const db = createDatabase(driver, keeper === null, () => keeper?.changed());
+    if (transaction && keeper !== null)
+      throw new ValidationError(
+        "INVALID_CONFIGURATION",
+        "new SQLiteAdapter: `transaction` is for a handle whose `file` another adapter keeps",
+        { operation: "new SQLiteAdapter" },
+      );
+    const db = createDatabase(driver, {
+      isOpen: keeper === null,
+      isInside: transaction,
+      written: () => keeper?.changed(),
+    });
     const rows = createRows(db, names);
     const entries = createEntries(db, names);
     const kept = createKeptRecords(db, names);
+    this.#isSearched = search;
+    this.#isInside = transaction;
     this.#db = db;
     this.#names = names;
     this.#keeper = keeper;
@@ -68,15 +99,20 @@ export class SQLiteAdapter implements PersistenceAdapter {
 
   /**
    * Makes the tables and indexes where they are missing, or brings them to this version. Any number of processes may call it
-   * at once. With a `file`, takes it for this process.
+   * at once. With a `file`, takes it for this process. With `transaction`, it makes no tables.
    * @throws `STORAGE_FAILED` for tables that are not this adapter's and for settings by which a turn would not be atomic;
    * `STATE_TOO_NEW` for tables of a newer version; `STORAGE_LOCKED` for a `file` that another process has.
    */
   async initialize(): Promise<void> {
     await this.#keeper?.open();
     this.#db.open();
-    await checkSettings(this.#db, this.durability);
-    await createTables(this.#db, this.#names, { operation: "initialize" });
+    const doing = { operation: "initialize" };
+    if (!this.#isInside) {
+      await checkSettings(this.#db, this.durability);
+      await createTables(this.#db, this.#names, doing);
+    }
+    if (this.#isSearched && (await prepareSearch(this.#db, this.#names, doing)))
+      this.search = createSearch(this.#db, this.#names);
     await this.#keeper?.flush();
   }
 

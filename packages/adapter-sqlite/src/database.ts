@@ -1,6 +1,6 @@
 import { StorageError, WaymarkError } from "@waymark/core/adapter";
 import type { Driver, Statement, Value } from "./client.js";
-import { type Doing, failure } from "./failure.js";
+import { type Doing, failure, isInTransaction } from "./failure.js";
 
 /** Runs work in transactions of its own. `work` is synchronous, so nobody else on the handle comes in between. */
 export interface Database {
@@ -27,8 +27,17 @@ export interface Database {
 const patienceMs = 5_000;
 const longestPauseMs = 20;
 
-/** @param written is told of each transaction that may have changed something. */
-export function createDatabase(driver: Driver, isOpen: boolean, written: () => void): Database {
+export interface DatabaseOptions {
+  /** False where calls throw `CLOSED` until `open`. */
+  readonly isOpen: boolean;
+  /** Whether all work is part of the transaction that the application has open, and never a transaction of its own. */
+  readonly isInside: boolean;
+  /** Is told of each transaction that may have changed something. */
+  written(): void;
+}
+
+export function createDatabase(driver: Driver, { isInside, written, ...options }: DatabaseOptions): Database {
+  let { isOpen } = options;
   const begin = driver.prepare("BEGIN");
   const beginWrite = driver.prepare("BEGIN IMMEDIATE");
   const commit = driver.prepare("COMMIT");
@@ -36,6 +45,24 @@ export function createDatabase(driver: Driver, isOpen: boolean, written: () => v
   const savepoint = driver.prepare("SAVEPOINT waymark");
   const release = driver.prepare("RELEASE waymark");
   const rollbackTo = driver.prepare("ROLLBACK TO waymark");
+
+  /** All or none of the work, as a part of the application's transaction. */
+  function attemptInside<T>(doing: Doing, work: () => T): T {
+    if (begins(begin)) {
+      rollback.run();
+      throw outside(doing);
+    }
+    savepoint.run();
+    try {
+      const result = work();
+      release.run();
+      return result;
+    } catch (error) {
+      // A full disk, and some other errors, have ended the whole of it.
+      if (undone(rollbackTo)) release.run();
+      throw error;
+    }
+  }
 
   function attempt<T>(start: Statement<never>, work: () => T): T {
     // Fails where the application has a transaction open, which is then left as it is.
@@ -51,6 +78,13 @@ export function createDatabase(driver: Driver, isOpen: boolean, written: () => v
   }
 
   async function transact<T>(start: Statement<never>, doing: Doing, work: () => T): Promise<T> {
+    if (isInside) {
+      try {
+        return attemptInside(doing, work);
+      } catch (cause) {
+        throw failure(cause, doing, { retryable: false });
+      }
+    }
     const begun = performance.now();
     for (;;) {
       if (!isOpen) throw closed(doing);
@@ -100,6 +134,25 @@ export function createDatabase(driver: Driver, isOpen: boolean, written: () => v
       isOpen = true;
     },
   };
+}
+
+/** False where the handle is inside a transaction already. */
+function begins(begin: Statement<never>): boolean {
+  try {
+    begin.run();
+    return true;
+  } catch (error) {
+    if (isInTransaction(error)) return false;
+    throw error;
+  }
+}
+
+function outside({ operation, sessionId }: Doing): WaymarkError {
+  return new StorageError(
+    "STORAGE_FAILED",
+    `${operation}: the handle has no transaction open, which \`transaction: true\` is for; nothing was written`,
+    { operation, sessionId },
+  );
 }
 
 /** False where there is nothing to undo: a full disk, and some other errors, end the transaction. */

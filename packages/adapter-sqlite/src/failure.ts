@@ -6,13 +6,20 @@ export interface Doing {
   readonly sessionId?: string | undefined;
 }
 
-/** Turns an error of a driver into ours. Messages name SQLite's code and nothing that it quotes. */
-export function failure(cause: unknown, { operation, sessionId }: Doing): WaymarkError {
+/**
+ * Turns an error of a driver into ours. Messages name SQLite's code and nothing that it quotes.
+ * @param how.retryable default: as the code says.
+ */
+export function failure(
+  cause: unknown,
+  { operation, sessionId }: Doing,
+  { retryable }: { readonly retryable?: boolean } = {},
+): WaymarkError {
   if (isWaymarkError(cause)) return cause;
   const code = codeOf(cause);
   const [ours, says] = explain(code, messageOf(cause));
   const message = `${operation}: ${says}${code === null ? "" : ` [${code}]`}`;
-  const details = { operation, sessionId, cause };
+  const details = { operation, sessionId, cause, retryable };
   return ours === "CLIENT_IN_TRANSACTION"
     ? new WaymarkError(ours, message, details)
     : new StorageError(ours, message, details);
@@ -64,6 +71,11 @@ function explain(code: string | null, message: string): Explained {
   }
 }
 
+/** Whether a transaction could not be begun since there is one. */
+export function isInTransaction(cause: unknown): boolean {
+  return /within a transaction/.test(messageOf(cause));
+}
+
 /** What only the text of an error tells: SQLite has one code for all of it, and the drivers have none for their own. */
 function explainText(message: string): Explained {
   if (/within a transaction/.test(message))
@@ -75,6 +87,11 @@ function explainText(message: string): Explained {
     return ["STORAGE_FAILED", "the tables are missing; call `initialize()`, or check `tables`"];
   if (/no such column|has no column/.test(message))
     return ["STORAGE_FAILED", "the tables are not those of this version; check `tables`"];
+  if (/no such module/.test(message))
+    return [
+      "STORAGE_FAILED",
+      "this SQLite has no FTS5, which the index for searches of these tables needs; nothing was written",
+    ];
   if (/connection is busy/.test(message))
     return [
       "STORAGE_LOCKED",

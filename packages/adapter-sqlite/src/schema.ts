@@ -169,7 +169,7 @@ function execute(db: Database, text: string): void {
 }
 
 /** Tables, views and indexes share their names. */
-function exists(db: Database, name: string): boolean {
+export function exists(db: Database, name: string): boolean {
   return db.all("SELECT 1 FROM main.sqlite_master WHERE name = ? COLLATE NOCASE", name).length > 0;
 }
 
@@ -182,7 +182,7 @@ function tooNew(found: number, { plain }: Names): WaymarkError {
   );
 }
 
-function foreign(name: string): StorageError {
+export function foreign(name: string): StorageError {
   return new StorageError(
     "STORAGE_FAILED",
     `initialize: the database has something named "${name}" that this adapter did not make; it was left as it is. ` +

@@ -3,7 +3,7 @@ import { testAdapter } from "@waymark/adapter-testkit";
 import { SQLiteAdapter } from "../src/index.js";
 import { openSqlJs, openStore } from "./stores.js";
 
-const facets = { turns: true, records: true, search: false };
+const facets = { turns: true, records: true };
 const processEntry = new URL("./process-entry.mjs", import.meta.url);
 const runner = { describe, it, beforeAll, afterAll };
 
@@ -15,12 +15,12 @@ const rawOf = (count: (text: string, id: string) => number) => ({
 testAdapter(
   {
     name: "better-sqlite3",
-    expects: { durability: "commit", ...facets },
+    expects: { durability: "commit", ...facets, search: true },
     processEntry,
     async open() {
       const store = openStore();
       return {
-        connect: () => store.connect(),
+        connect: () => store.connect({ search: true }),
         remove: () => store.remove(),
         address: { driver: "better-sqlite3", path: store.path },
         raw: rawOf((text, id) => Number(store.query(text, id)[0]?.["n"])),
@@ -34,13 +34,14 @@ for (const isKept of [false, true]) {
   testAdapter(
     {
       name: isKept ? "sql.js with a file" : "sql.js",
-      expects: { durability: isKept ? "flush" : "process", ...facets },
+      // It has no FTS5.
+      expects: { durability: isKept ? "flush" : "process", ...facets, search: false },
       processEntry,
       async open() {
         const store = openStore();
         const db = openSqlJs();
         return {
-          connect: () => new SQLiteAdapter(isKept ? { db, file: store.path } : { db }),
+          connect: () => new SQLiteAdapter({ db, search: true, ...(isKept ? { file: store.path } : {}) }),
           remove: async () => {
             db.close();
             await store.remove();

@@ -3,6 +3,7 @@ import type {
   LoadedRow,
   Outcome,
   PersistenceAdapter,
+  SearchHit,
   SessionRow,
   StoredRecord,
 } from "@waymark/core/adapter";
@@ -124,7 +125,9 @@ export function watch(adapter: PersistenceAdapter, monitor: Monitor): Persistenc
       deleteScope: (scope) => call("records.deleteScope", () => records.deleteScope(scope), isCount),
       scopes: (page) => call("records.scopes", () => records.scopes(page), areTexts),
     },
-    search,
+    search: search && {
+      query: (query) => call("search.query", () => search.query(query), isPageOfHits),
+    },
     initialize: () => call("initialize", async () => adapter.initialize?.(), anything),
     flush: () => call("flush", async () => adapter.flush?.(), anything),
     disconnect: () => call("disconnect", async () => adapter.disconnect?.(), anything),
@@ -188,6 +191,15 @@ const recordFields: Fields<StoredRecord> = {
   value: (value) => value !== null && isJson(value),
   revision: isText,
   stamp: isText,
+};
+
+const hitFields: Fields<SearchHit> = {
+  sessionId: isText,
+  log: isText,
+  sequence: isInteger,
+  role: isText,
+  createdAt: isInteger,
+  snippet: isText,
 };
 
 /** Plain JSON: no Date, no undefined, no object of a driver. */
@@ -257,12 +269,15 @@ const areRecords: Check = (answer) => all(answer, isRecord);
 const areTexts: Check = (answer) =>
   all(answer, (item) => (isText(item) ? null : `it has ${show(item)}, which is no scope`));
 
-const isPageOfRows: Check = (answer) => {
+function isPage(answer: unknown, check: Check): string | null {
   if (typeof answer !== "object" || answer === null || !("items" in answer) || !("next" in answer))
     return "it has to be a page, `{ items, next }`";
   if (!isTextOrNull(answer.next)) return "`next` has to be a cursor or null";
-  return all(answer.items, isRow);
-};
+  return all(answer.items, check);
+}
+
+const isPageOfRows: Check = (answer) => isPage(answer, isRow);
+const isPageOfHits: Check = (answer) => isPage(answer, (item) => checkFields(item, hitFields, "a hit"));
 
 const isLoadedOrNull: Check = (answer) => {
   if (answer === null) return null;

@@ -1,10 +1,27 @@
 export type { PersistenceAdapter } from "./contract/adapter.js";
-export type { RecordWrite, Records, Search, SearchHit, StoredRecord } from "./contract/facets.js";
+export type {
+  RecordWrite,
+  Records,
+  Search,
+  SearchHit,
+  SearchQuery,
+  StoredRecord,
+} from "./contract/facets.js";
 export { isExpired } from "./contract/expiry.js";
 export { checkId, checkIdBytes, checkRecordKey, longestId, utf8Length } from "./contract/id.js";
 export type { Json } from "./contract/json.js";
 export type { MessageRepository, SessionRepository } from "./contract/repositories.js";
 export type { Entry, Filter, Page, SessionRow, Status } from "./contract/row.js";
+export {
+  type SearchPosition,
+  type SearchTerm,
+  checkSearch,
+  compareHits,
+  encodeSearchCursor,
+  searchTerms,
+  searchWords,
+  snippetAt,
+} from "./contract/search.js";
 export { applicationScope, sessionOfScope, sessionScope, userScope } from "./contract/scope.js";
 export type {
   Commit,
@@ -39,6 +56,7 @@ export { type Rebased, rebase } from "./turn/rebase.js";
 export type { Refused } from "./turn/refusal.js";
 export { type TurnStore, createTurnStore } from "./turn/store.js";
 export { historyLog, operationWindow, stampDigits } from "./turn/system.js";
+export { type Range, visibleRanges } from "./turn/visible.js";
 export {
   type FindPosition,
   checkFind,

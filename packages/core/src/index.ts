@@ -55,6 +55,7 @@ export type { EraseReport, PruneOptions, PruneReport } from "./persistence/reten
 export type { RecordInput } from "./persistence/record-values.js";
 export type { RecordOptions, RecordOwner, RecordStore, SavedRecord } from "./persistence/records.js";
 export type { SessionInfo, SessionQuery } from "./persistence/queries.js";
+export type { FoundMessage, MessageSearch } from "./persistence/search.js";
 export type {
   ConflictPolicy,
   ManagerOptions,

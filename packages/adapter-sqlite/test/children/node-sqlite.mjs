@@ -10,7 +10,7 @@ import { testAdapter } from "@waymark/adapter-testkit";
 testAdapter(
   {
     name: "node:sqlite",
-    expects: { durability: "commit", turns: true, records: true, search: false },
+    expects: { durability: "commit", turns: true, records: true, search: true },
     processEntry: new URL("../process-entry.mjs", import.meta.url),
     open: async () => {
       const folder = mkdtempSync(join(tmpdir(), "waymark-sqlite-"));
@@ -22,7 +22,7 @@ testAdapter(
           const db = new DatabaseSync(path);
           db.exec("PRAGMA journal_mode = WAL");
           handles.push(db);
-          return new SQLiteAdapter({ db });
+          return new SQLiteAdapter({ db, search: true });
         },
         remove: async () => {
           for (const db of handles) db.close();

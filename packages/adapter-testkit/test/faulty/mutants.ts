@@ -4,14 +4,22 @@ import {
   type Entry,
   type Json,
   type Outcome,
+  type Page,
   type RecordWrite,
+  type Search,
+  type SearchHit,
+  type SearchQuery,
   type SessionRow,
+  checkSearch,
   compareBytes,
   compareFound,
+  compareHits,
   decodeCursor,
   encodeCursor,
+  isExpired,
   matches,
   sessionScope,
+  visibleRanges,
 } from "@waymark/core/adapter";
 import { memory } from "../support/stores.js";
 import { type Changes, type Mutant, type Rules, change, force, tick, turnsBy } from "./tools.js";
@@ -709,13 +717,169 @@ const contract: readonly Mutant[] = [
       };
     },
   }),
-  mutant("search in the sessions of everybody", /nobody else's/, {
-    adapter: ({ search }) => ({
-      search: search && {
-        query: ({ userId, ...query }) => search.query(userId === undefined ? query : query),
+];
+
+/** Whether the row lets a reader see the entry; without a rule left out, only where all hold. */
+const shown: Readonly<Record<string, (row: SessionRow, entry: Entry, query: SearchQuery) => boolean>> = {
+  life: (row, { log }) => log === row.life,
+  tombstones: ({ status }) => status !== "deleting",
+  trims: ({ first }, { sequence }) => sequence >= first,
+  "late inserts": ({ last: end }, { sequence }) => sequence <= end,
+  expiry: (row, _, { expiresAfter }) => expiresAfter === undefined || !isExpired(row, expiresAfter),
+  rewinds: (row, { sequence }) =>
+    visibleRanges({ ...row, first: 1, last: Number.MAX_SAFE_INTEGER }).some(
+      ([from, to]) => from <= sequence && sequence <= to,
+    ),
+};
+
+/** The facet written out, with one of the rules left out. */
+function blindSearch(right: MemoryAdapter, blindTo: string): Search {
+  return {
+    query: async (query) => {
+      checkSearch(query);
+      const { sessions, messages } = right.getSnapshot();
+      const found = messages.filter((entry) => {
+        const row = sessions.find(({ id }) => id === entry.sessionId);
+        if (row === undefined || (query.sessionId !== undefined && row.id !== query.sessionId)) return false;
+        const rules = Object.entries(shown).filter(([name]) => name !== blindTo);
+        return rules.every(([, rule]) => rule(row, entry, query)) && entry.content.includes(query.text);
+      });
+      const items = found.toSorted(compareHits).map((entry) => {
+        const { sessionId, log, sequence, role, createdAt, content } = entry;
+        return { sessionId, log, sequence, role, createdAt, snippet: content };
+      });
+      return { items, next: null };
+    },
+  };
+}
+
+function wrongSearch(
+  name: string,
+  caughtBy: RegExp,
+  query: (right: Search, query: SearchQuery, adapter: MemoryAdapter) => Promise<Page<SearchHit>>,
+): Mutant {
+  return mutant(name, caughtBy, {
+    adapter: (adapter) => {
+      const { search: right } = adapter;
+      return { search: right && { query: (wanted) => query(right, wanted, adapter) } };
+    },
+  });
+}
+
+const everything = { from: -8.64e15, to: 8.64e15 };
+
+const search: readonly Mutant[] = [
+  wrongSearch("search in the sessions of everybody", /and nobody else's/, (right, { userId, ...query }) =>
+    right.query(userId === undefined ? query : query),
+  ),
+  wrongSearch("search from and to exclusive", /and nobody else's/, (right, query) =>
+    right.query({ ...query, ...(query.from === undefined ? {} : { from: query.from + 1 }) }),
+  ),
+  wrongSearch("search for any of the words", /all words, in any order/, async (right, query) => {
+    const pages = query.text.split(/\s+/).map((text) => right.query({ ...query, text }));
+    const hits = new Map(
+      (await Promise.all(pages)).flatMap(({ items }) => items.map((hit) => [hit.sequence, hit])),
+    );
+    return { items: [...hits.values()].toSorted(compareHits), next: null };
+  }),
+  wrongSearch("search with regard to case", /all words, in any order/, async (right, query) => {
+    const { items, next } = await right.query(query);
+    return {
+      items: items.filter(({ snippet }) => snippet.includes(query.text.replaceAll(/[^a-z0-9].*/g, ""))),
+      next,
+    };
+  }),
+  wrongSearch("search with the oldest first", /the newest first, then by session/, async (right, query) => {
+    const { items, next } = await right.query(query);
+    return { items: items.toReversed(), next };
+  }),
+  wrongSearch(
+    "search whose cursor is a time alone",
+    /the newest first, then by session/,
+    async (right, query) => {
+      const at = query.cursor === undefined ? {} : { to: Number(query.cursor) - 1 };
+      const { items, next } = await right.query({
+        text: query.text,
+        userId: query.userId ?? "",
+        limit: query.limit,
+        ...at,
+      });
+      return { items, next: next === null ? null : String(items.at(-1)?.createdAt) };
+    },
+  ),
+  wrongSearch(
+    "search that pages by a number of hits",
+    /when messages come and go/,
+    async (right, { cursor, ...query }) => {
+      const { items } = await right.query({ ...query, limit: 100 });
+      const from = Number(cursor ?? 0);
+      const to = from + query.limit;
+      return { items: items.slice(from, to), next: items.length > to ? String(to) : null };
+    },
+  ),
+  ...Object.keys(shown).map((rule) =>
+    wrongSearch(`search that does not see ${rule}`, /a message that no reader sees/, (_, query, adapter) =>
+      blindSearch(adapter, rule).query(query),
+    ),
+  ),
+  wrongSearch(
+    "search that takes the text for a pattern",
+    /no text is an error, a pattern/,
+    async (right, query) => {
+      const pattern = new RegExp(query.text.replaceAll("*", ".*"), "u");
+      const { items } = await right.query({ ...everything, text: "stays", limit: 100 });
+      return { items: items.filter(({ snippet }) => pattern.test(snippet)), next: null };
+    },
+  ),
+  wrongSearch("search that takes % for any text", /no text is an error, a pattern/, (right, query) =>
+    right.query(query.text.includes("%") ? { ...query, text: "stays" } : query),
+  ),
+  wrongSearch("search that clamps what is out of range", /what cannot be asked is refused/, (right, query) =>
+    right.query({ ...query, limit: Math.min(Math.max(Number(query.limit) || 1, 1), 100) }),
+  ),
+  wrongSearch(
+    "search that marks what it found",
+    /a snippet is a part of the message/,
+    async (right, query) => {
+      const { items, next } = await right.query(query);
+      const marked = (text: string) => text.replaceAll(query.text, `<b>${query.text}</b>`);
+      return { items: items.map((hit) => ({ ...hit, snippet: marked(hit.snippet) })), next };
+    },
+  ),
+  wrongSearch(
+    "search that shows how a message begins",
+    /a snippet is a part of the message/,
+    async (right, query, adapter) => {
+      const { items, next } = await right.query(query);
+      const { messages } = adapter.getSnapshot();
+      const begin = ({ sessionId, sequence }: SearchHit) =>
+        messages
+          .find((entry) => entry.sessionId === sessionId && entry.sequence === sequence)
+          ?.content.slice(0, 80) ?? "";
+      return { items: items.map((hit) => ({ ...hit, snippet: begin(hit) })), next };
+    },
+  ),
+  mutant("an index that refuses large messages", /of any size and make is stored/, {
+    messages: (right) => ({
+      insert: async (entries) => {
+        if (entries.some(({ content }) => content.length > 1_048_575))
+          throw new Error("string is too long for tsvector");
+        await right.insert(entries);
       },
     }),
   }),
+  wrongSearch(
+    "search that finds what was there before",
+    /a manager finds what was said/,
+    (() => {
+      let before: Page<SearchHit> = { items: [], next: null };
+      return async (right, query) => {
+        const seen = before;
+        before = await right.query(query);
+        return seen;
+      };
+    })(),
+  ),
 ];
 
 const compareUnits = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
@@ -985,5 +1149,6 @@ export const mutants: readonly Mutant[] = [
   ...retention,
   ...variants,
   ...contract,
+  ...search,
   ...ofRecords,
 ];

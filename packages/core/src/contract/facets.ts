@@ -46,23 +46,50 @@ export interface Records {
   scopes(page: { after?: string; limit: number }): Promise<readonly string[]>;
 }
 
-/** What a search found: a key of an entry and the text around the match. */
+/** What is looked for; all conditions must hold. */
+export interface SearchQuery {
+  /** All of its words have to be there; see `Search`. At most 16,384 characters. */
+  readonly text: string;
+  /** Only in sessions that belong to this user. */
+  readonly userId?: string;
+  readonly sessionId?: string;
+  /** Only messages whose `createdAt` is in `from..to`, both inclusive. */
+  readonly from?: number;
+  readonly to?: number;
+  /** Only in sessions without an `expiresAt`, or with one after this time: `find` has the same condition. */
+  readonly expiresAfter?: number;
+  /** 1 to 100. */
+  readonly limit: number;
+  readonly cursor?: string;
+}
+
+/** A message that was found. */
 export interface SearchHit {
   readonly sessionId: string;
   readonly log: string;
   readonly sequence: number;
+  readonly role: string;
+  readonly createdAt: number;
+  /** A part of the entry's `content`, exactly as it stands there, around what was found: at most 1,000 characters. */
   readonly snippet: string;
 }
 
-/** Facet: full text over the messages. */
+/**
+ * Facet: full text over the messages. It finds those that a reader of the session sees, and no others: the row is there and
+ * no tombstone, the entry is in the log of its life, within `first..last`, and within the ranges that `state.visible` names
+ * where a rewind or a branch has named some (pairs of sequences, both inclusive; the end of the last may be null, and is then
+ * open). An entry that is still in the outbox of its row is found when it has been delivered. Beyond that, searches see every
+ * acknowledged write.
+ *
+ * A message is found if it has all words of the text, whatever the case of their letters. Words in double quotes have to
+ * follow each other; a word or such a group behind a `-` must not be there. What a word is, is the store's, as are stems and
+ * accents; letters and digits without anything between them are one. No text is an error: one without words, or in which all are
+ * excluded, finds nothing. A store may look only at the first 100,000 characters of a message.
+ *
+ * Hits are ordered by `createdAt` descending, then by the bytes of `sessionId`, then by `sequence` descending. A cursor is a
+ * position in that order, as for `find`: the next page goes on behind it, whatever came or went. A cursor that it did not
+ * make, or a limit out of range: `INVALID_ARGUMENT`.
+ */
 export interface Search {
-  query(query: {
-    text: string;
-    userId?: string;
-    sessionId?: string;
-    from?: number;
-    to?: number;
-    limit: number;
-    cursor?: string;
-  }): Promise<Page<SearchHit>>;
+  query(query: SearchQuery): Promise<Page<SearchHit>>;
 }

@@ -41,6 +41,7 @@ import {
 } from "./retention.js";
 import { prepareTurn, saveTurn } from "./save.js";
 import type { ManagerCall, Saving } from "./saving.js";
+import { type FoundMessage, type MessageSearch, prepareSearch, searchMessages } from "./search.js";
 import { exportSession, importSession } from "./transfer.js";
 import { type Watch, createWatch } from "./watch.js";
 
@@ -187,6 +188,21 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     return this.#call("findSessionsByUserId", undefined, async ({ ready, operation }) =>
       findByUser(await ready(), userId, query, operation),
     );
+  }
+
+  /**
+   * Messages by what was said in them, the newest first. Those that nobody can read any more (deleted, expired, trimmed, hidden
+   * by a rewind) are not found; nor are, for a manager or call with a `userId`, those in sessions that do not belong to that
+   * user. Where the store has no whole turns, a message is found when it has left the outbox: after the next turn, `flush`
+   * or `prune`. `next` is the `cursor` of the following page, null on the last.
+   * @throws `CAPABILITY_MISSING` where the adapter does not search; `INVALID_ARGUMENT` for a limit out of range, or a cursor
+   * that no page gave.
+   */
+  search(query: MessageSearch): Promise<List<FoundMessage>> {
+    return this.#call("search", query?.sessionId, async ({ ready, operation }) => {
+      const wanted = prepareSearch(query, this.#options.userId, operation);
+      return searchMessages(await ready(), wanted, operation);
+    });
   }
 
   /**

@@ -118,6 +118,6 @@ export function decodeMessage(entry: Entry, context: Context): StoredMessage {
   };
 }
 
-function isRole(value: string): value is Role {
+export function isRole(value: string): value is Role {
   return roles.includes(value);
 }

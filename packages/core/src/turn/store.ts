@@ -1,6 +1,6 @@
 import type { PersistenceAdapter } from "../contract/adapter.js";
 import { isExpired } from "../contract/expiry.js";
-import type { Records } from "../contract/facets.js";
+import type { Records, Search } from "../contract/facets.js";
 import { checkIdBytes } from "../contract/id.js";
 import type { SessionRepository } from "../contract/repositories.js";
 import type { SessionRow } from "../contract/row.js";
@@ -41,6 +41,8 @@ export interface TurnStore {
   records(operation: string): Records;
   /** Whether there are any. */
   readonly hasRecords: boolean;
+  /** The adapter's own, with typed errors. @throws `CAPABILITY_MISSING` where it has none. */
+  search(operation: string): Search;
   delete(id: string, owner: string | undefined, patience: Patience): Promise<boolean>;
   /** Removes the session if it still has the revision of `row`. False: a turn won. */
   prune(row: SessionRow): Promise<boolean>;
@@ -111,10 +113,16 @@ export function createTurnStore(untyped: PersistenceAdapter, environment: TurnEn
 
   function recordsOf(operation: string): Records {
     if (adapter.records !== undefined) return adapter.records;
-    const message =
-      `${operation}: the adapter "${adapter.name}" keeps no records (it has no \`records\`); ` +
-      "nothing was written. Use an adapter that does";
-    throw new CapabilityError(message, { operation });
+    throw missing(operation, "keeps no records (it has no `records`); nothing was written. Use an adapter that does");
+  }
+
+  function searchOf(operation: string): Search {
+    if (adapter.search !== undefined) return adapter.search;
+    throw missing(operation, "does not search (it has no `search`). Use an adapter that does; some have an option for it");
+  }
+
+  function missing(operation: string, what: string): CapabilityError {
+    return new CapabilityError(`${operation}: the adapter "${adapter.name}" ${what}`, { operation });
   }
 
   function remember(id: string, operations: number): void {
@@ -155,6 +163,7 @@ export function createTurnStore(untyped: PersistenceAdapter, environment: TurnEn
     },
     records: recordsOf,
     hasRecords: adapter.records !== undefined,
+    search: searchOf,
     delete: async (id, owner, patience) => {
       checkIds("delete", id, owner);
       appends.seal(id);

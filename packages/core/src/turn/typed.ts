@@ -1,5 +1,5 @@
 import type { PersistenceAdapter } from "../contract/adapter.js";
-import type { Records } from "../contract/facets.js";
+import type { Records, Search } from "../contract/facets.js";
 import type { Turns } from "../contract/turns.js";
 import { StorageError, storageError } from "../errors.js";
 
@@ -8,7 +8,7 @@ import { StorageError, storageError } from "../errors.js";
  * its driver through; and whose answers are of the type that the contract says.
  */
 export function typedErrors(adapter: PersistenceAdapter): PersistenceAdapter {
-  const { sessionRepository: sessions, messageRepository: messages, turns, records } = adapter;
+  const { sessionRepository: sessions, messageRepository: messages, turns, records, search } = adapter;
   return {
     name: adapter.name,
     durability: adapter.durability,
@@ -37,6 +37,13 @@ export function typedErrors(adapter: PersistenceAdapter): PersistenceAdapter {
             ...(turns.remove === undefined ? undefined : { remove: removeOf(turns.remove.bind(turns)) }),
           },
     records: records && typedRecords(records),
+    search: search && typedSearch(search),
+  };
+}
+
+function typedSearch(search: Search): Search {
+  return {
+    query: (query) => typed("search", query.sessionId, isObject, () => search.query(query)),
   };
 }
 
