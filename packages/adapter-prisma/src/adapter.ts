@@ -1,18 +1,37 @@
-import type { MessageRepository, PersistenceAdapter, SessionRepository, Turns } from "@waymark/core/adapter";
+import type {
+  MessageRepository,
+  PersistenceAdapter,
+  Records,
+  SessionRepository,
+  Turns,
+} from "@waymark/core/adapter";
 import type { PrismaClientLike } from "./client.js";
 import { createEntries, createMessages } from "./messages.js";
+import { createKeptRecords, createRecords } from "./records.js";
 import { createCodec } from "./row.js";
-import { type Models, type NameOptions, type Names, checkModels, modelsOf, namesOf } from "./schema.js";
+import {
+  type Models,
+  type NameOptions,
+  type Names,
+  checkModels,
+  keepsRecords,
+  modelsOf,
+  namesOf,
+  recordModelOf,
+} from "./schema.js";
 import { describeServer } from "./server.js";
 import { createRows, createSessions } from "./sessions.js";
 import { createTurns } from "./turns.js";
 
 export interface PrismaAdapterOptions extends NameOptions {
-  /** The application's own client, generated from a schema with the two models. The adapter never disconnects it. */
+  /** The application's own client, generated from a schema with the models of the fragment. The adapter never disconnects it. */
   readonly prisma: PrismaClientLike;
 }
 
-/** Keeps sessions in two models of the application's own Prisma schema; a turn is one call of its client. */
+/**
+ * Keeps sessions in models of the application's own Prisma schema; a turn is one call of its client. Where the schema has a
+ * model for records (`AgentRecord`, or what `tables.records` names), it keeps these too.
+ */
 export class PrismaAdapter implements PersistenceAdapter {
   readonly name = "prisma";
   readonly durability = "commit";
@@ -20,6 +39,7 @@ export class PrismaAdapter implements PersistenceAdapter {
   readonly sessionRepository: SessionRepository;
   readonly messageRepository: MessageRepository;
   readonly turns: Turns;
+  readonly records: Records | undefined;
   readonly #client: PrismaClientLike;
   readonly #names: Names;
 
@@ -30,12 +50,15 @@ export class PrismaAdapter implements PersistenceAdapter {
     const models = () => (found ??= modelsOf(prisma, names));
     const codec = createCodec(names);
     const entries = createEntries(models, names, codec);
-    const rows = createRows(models, names, codec, entries);
+    const recordModel = () => recordModelOf(prisma, names);
+    const kept = createKeptRecords(names);
+    const rows = createRows(prisma, models, names, codec, entries, kept);
     this.#client = prisma;
     this.#names = names;
     this.sessionRepository = createSessions(models, names, codec, rows);
     this.messageRepository = createMessages(models, names, codec, entries);
-    this.turns = createTurns(prisma, models, names, codec, rows, entries);
+    this.turns = createTurns(prisma, models, names, codec, rows, entries, kept);
+    this.records = keepsRecords(prisma, names) ? createRecords(recordModel, names) : undefined;
   }
 
   /**

@@ -8,7 +8,8 @@ import {
 
 /** What is used of Prisma's client besides its models: the generated one fits, extended or not. */
 export interface PrismaClientLike {
-  $transaction(calls: PromiseLike<unknown>[]): PromiseLike<unknown>;
+  /** Its other form, which takes a list of calls, ends the transaction where it is called on the client of one. */
+  $transaction(work: (client: PrismaClientLike) => Promise<unknown>): PromiseLike<unknown>;
   $queryRawUnsafe(query: string): PromiseLike<unknown>;
 }
 
@@ -20,11 +21,15 @@ export interface Model {
   deleteMany(args: object): PromiseLike<unknown>;
   findMany(args: object): PromiseLike<unknown>;
   findUnique(args: object): PromiseLike<unknown>;
+  groupBy(args: object): PromiseLike<unknown>;
   update(args: object): PromiseLike<unknown>;
   updateMany(args: object): PromiseLike<unknown>;
 }
 
-const methods = ["create", "createMany", "deleteMany", "findMany", "findUnique", "update", "updateMany"];
+const methods = [
+  ...["create", "createMany", "deleteMany", "findMany", "findUnique", "groupBy"],
+  ...["update", "updateMany"],
+];
 
 function isModel(value: unknown): value is Model {
   return isObject(value) && isObject(value["fields"]) && methods.every((name) => isFunction(value[name]));

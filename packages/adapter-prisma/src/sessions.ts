@@ -1,23 +1,33 @@
 import {
   type Entry,
   type Filter,
+  type RecordWrite,
   type SessionRepository,
   type SessionRow,
   checkFind,
   checkId,
   encodeCursor,
 } from "@waymark/core/adapter";
-import { type Doing, countOf, run, write } from "./client.js";
+import { type Doing, type Model, type PrismaClientLike, countOf, run, write } from "./client.js";
 import { type Entries, listOf } from "./messages.js";
+import type { KeptRecords } from "./records.js";
 import type { Codec, Data } from "./row.js";
-import type { Models, Names } from "./schema.js";
+import { type Models, type Names, modelsOf } from "./schema.js";
+
+/** What is stored with a row. */
+export interface Parts {
+  readonly entries: readonly Entry[];
+  readonly records: readonly RecordWrite[];
+}
+
+const alone: Parts = { entries: [], records: [] };
 
 /** Rows as the repository and whole turns both write and read them. */
 export interface Rows {
-  /** Stores a row whose id is free, with its entries. */
-  insert(row: SessionRow, entries: readonly Entry[], doing: Doing): Promise<boolean>;
-  /** Writes fields of the row, and stores entries with it, if its revision is `seen`. */
-  replace(id: string, seen: string, data: Data, entries: readonly Entry[], doing: Doing): Promise<boolean>;
+  /** Stores a row whose id is free, with its parts. */
+  insert(row: SessionRow, parts: Parts, doing: Doing): Promise<boolean>;
+  /** Writes fields of the row, and stores parts with it, if its revision is `seen`. */
+  replace(id: string, seen: string, data: Data, parts: Parts, doing: Doing): Promise<boolean>;
   read(id: string, doing: Doing): Promise<SessionRow | null>;
 }
 
@@ -25,20 +35,41 @@ export interface Rows {
 const tries = 5;
 
 export function createRows(
+  client: PrismaClientLike,
   models: () => Models,
-  { sessions: { fields: f }, relation }: Names,
+  names: Names,
   codec: Codec,
   stored: Entries,
+  kept: KeptRecords,
 ): Rows {
+  const {
+    sessions: { fields: f },
+    relation,
+  } = names;
+
+  /** Writes a row and, where there are records, these with it in one transaction. */
+  function withRecords(
+    call: (sessions: Model) => PromiseLike<unknown>,
+    records: readonly RecordWrite[],
+  ): () => PromiseLike<unknown> {
+    if (records.length === 0) return () => call(models().sessions);
+    return () =>
+      client.$transaction(async (inside) => {
+        await call(modelsOf(inside, names).sessions);
+        await kept.store(inside, records);
+      });
+  }
+
   const together = (entries: readonly Entry[]) =>
     entries.length === 0 ? {} : { [relation]: { createMany: { data: entries.map(codec.encodeEntry) } } };
   const nothing = { [f.id]: true };
 
   return {
-    async insert(row, entries, doing) {
+    async insert(row, { entries, records }, doing) {
       const data = { ...codec.encodeRow(row), ...together(entries) };
+      const create = (sessions: Model) => sessions.create({ data, select: nothing });
       for (let retry = 1; ; retry++) {
-        const refusal = await write(doing, () => models().sessions.create({ data, select: nothing }));
+        const refusal = await write(doing, withRecords(create, records));
         if (refusal === null) return true;
         // It may be another key of the application's own that is taken.
         if (refusal.kind === "taken" && (await stored.hasSession(row.id, doing))) return false;
@@ -46,23 +77,22 @@ export function createRows(
       }
     },
 
-    async replace(id, seen, data, entries, doing) {
+    async replace(id, seen, data, { entries, records }, doing) {
       const where = { [f.id]: id, [f.revision]: seen };
-      if (entries.length === 0) {
+      if (entries.length === 0 && records.length === 0) {
         const updated = await run(doing, () => models().sessions.updateMany({ where, data }));
         return countOf(updated, doing) > 0;
       }
       let left = entries;
       for (let retry = 1; ; retry++) {
         const all = { ...data, ...together(left) };
-        const refusal = await write(doing, () =>
-          models().sessions.update({ where, data: all, select: nothing }),
-        );
+        const update = (sessions: Model) => sessions.update({ where, data: all, select: nothing });
+        const refusal = await write(doing, withRecords(update, records));
         if (refusal === null) return true;
         if (refusal.kind === "moved") return false;
         if (refusal.kind !== "taken" || retry === tries) throw refusal.error;
         // An entry whose key is taken, which a session's history does not explain, is left as it is.
-        left = await stored.absent(entries, doing);
+        if (entries.length > 0) left = await stored.absent(entries, doing);
       }
     },
 
@@ -83,7 +113,7 @@ export function createSessions(
   return {
     async create(row) {
       checkId(row.id, "create");
-      return rows.insert(row, [], { operation: "create", sessionId: row.id });
+      return rows.insert(row, alone, { operation: "create", sessionId: row.id });
     },
 
     async findById(id) {
@@ -93,7 +123,10 @@ export function createSessions(
 
     async update(row, seen) {
       checkId(row.id, "update");
-      return rows.replace(row.id, seen, codec.encodeRow(row), [], { operation: "update", sessionId: row.id });
+      return rows.replace(row.id, seen, codec.encodeRow(row), alone, {
+        operation: "update",
+        sessionId: row.id,
+      });
     },
 
     async delete(id, seen) {
