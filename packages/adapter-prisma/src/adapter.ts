@@ -5,10 +5,11 @@ import type {
   SessionRepository,
   Turns,
 } from "@waymark/core/adapter";
-import type { PrismaClientLike } from "./client.js";
+import { type PrismaClientLike, asGiven } from "./client.js";
 import { createEntries, createMessages } from "./messages.js";
+import { checkMySql } from "./mysql.js";
 import { createKeptRecords, createRecords } from "./records.js";
-import { createCodec } from "./row.js";
+import { type Codec, createCodec } from "./row.js";
 import {
   type Models,
   type NameOptions,
@@ -19,7 +20,7 @@ import {
   namesOf,
   recordModelOf,
 } from "./schema.js";
-import { describeServer } from "./server.js";
+import { type Server, describeServer } from "./server.js";
 import { createRows, createSessions } from "./sessions.js";
 import { createTurns } from "./turns.js";
 
@@ -42,9 +43,13 @@ export class PrismaAdapter implements PersistenceAdapter {
   readonly records: Records | undefined;
   readonly #client: PrismaClientLike;
   readonly #names: Names;
+  readonly #codec: Codec;
+  /** Unknown before `initialize`. */
+  #kind: Server["kind"] = null;
 
   /** @throws `INVALID_CONFIGURATION` for a mapping of what is no field, or of two fields to one. */
-  constructor({ prisma, tables, fieldMappings }: PrismaAdapterOptions) {
+  constructor({ prisma: given, tables, fieldMappings }: PrismaAdapterOptions) {
+    const prisma = asGiven(given);
     const names = namesOf({ tables, fieldMappings });
     let found: Models | undefined;
     const models = () => (found ??= modelsOf(prisma, names));
@@ -52,9 +57,11 @@ export class PrismaAdapter implements PersistenceAdapter {
     const entries = createEntries(models, names, codec);
     const recordModel = () => recordModelOf(prisma, names);
     const kept = createKeptRecords(names);
-    const rows = createRows(prisma, models, names, codec, entries, kept);
+    const comparesAtOnce = () => this.#kind === "PostgreSQL" || this.#kind === "SQLite";
+    const rows = createRows(prisma, models, names, codec, entries, kept, comparesAtOnce);
     this.#client = prisma;
     this.#names = names;
+    this.#codec = codec;
     this.sessionRepository = createSessions(models, names, codec, rows);
     this.messageRepository = createMessages(models, names, codec, entries);
     this.turns = createTurns(prisma, models, names, codec, rows, entries, kept);
@@ -64,13 +71,17 @@ export class PrismaAdapter implements PersistenceAdapter {
   /**
    * Compares the client's models and the database with what the adapter uses. Changes nothing: tables are made by the
    * application's own migrations.
-   * @throws `INVALID_CONFIGURATION` with the lines to paste into schema.prisma.
+   * @throws `INVALID_CONFIGURATION` with the lines to paste into schema.prisma, or the statements to run.
    */
   async initialize(): Promise<void> {
     await checkModels(this.#client, this.#names);
+    const server = await describeServer(this.#client, "initialize");
+    if (server.kind === "MySQL") await checkMySql(this.#client, this.#names, this.#codec, server);
+    this.#kind = server.kind;
   }
 
   async describe(): Promise<{ server: string; schemaVersion: number; writable: boolean }> {
-    return { ...(await describeServer(this.#client)), schemaVersion: 1 };
+    const { name, writable } = await describeServer(this.#client, "describe");
+    return { server: name, schemaVersion: 1, writable };
   }
 }

@@ -32,16 +32,20 @@ const placeOf = (scope: string, key: string) => `${hex(scope)}00${hex(key)}`;
 /** Greater than all places of the scope, and smaller than those of the next one. */
 const endOf = (scope: string) => `${hex(scope)}01`;
 
-const encode =
-  (r: Names["records"]["fields"]) =>
-  ({ scope, key, value, revision, stamp }: RecordWrite): Data => ({
+/** A record as the fields of the application's model. */
+export function encodeRecord(
+  r: Names["records"]["fields"],
+  { scope, key, value, revision, stamp }: RecordWrite,
+): Data {
+  return {
     [r.scope]: scope,
     [r.key]: key,
     [r.value]: value === null ? null : JSON.stringify(value),
     [r.revision]: revision,
     [r.stamp]: stamp,
     [r.place]: placeOf(scope, key),
-  });
+  };
+}
 
 export function createKeptRecords(names: Names): KeptRecords {
   const { fields: r } = names.records;
@@ -51,7 +55,7 @@ export function createKeptRecords(names: Names): KeptRecords {
       const inOrder = records.toSorted((a, b) => compareBytes(a.key, b.key));
       const keys = inOrder.map(({ key }) => key);
       await model.deleteMany({ where: { [r.scope]: records[0]?.scope, [r.key]: { in: keys } } });
-      await model.createMany({ data: inOrder.map(encode(r)) });
+      await model.createMany({ data: inOrder.map((record) => encodeRecord(r, record)) });
     },
 
     async removeScopes(inside, scopes) {
@@ -61,7 +65,6 @@ export function createKeptRecords(names: Names): KeptRecords {
 }
 
 export function createRecords(model: () => Model, { records: { fields: r } }: Names): Records {
-  const encodeRecord = encode(r);
   const select = Object.fromEntries(
     [r.scope, r.key, r.value, r.revision, r.stamp].map((name) => [name, true]),
   );
@@ -101,13 +104,13 @@ export function createRecords(model: () => Model, { records: { fields: r } }: Na
   /** Replaces what has this revision. False: it has another one, or is gone. */
   async function replace(record: RecordWrite, seen: string, more: Data, doing: Doing): Promise<boolean> {
     const where = { [r.scope]: record.scope, [r.key]: record.key, [r.revision]: seen, ...more };
-    const data = encodeRecord(record);
+    const data = encodeRecord(r, record);
     return countOf(await run(doing, () => model().updateMany({ where, data })), doing) > 0;
   }
 
   /** Stores records where there is nothing. False: there is something, and none was stored. */
   async function create(records: readonly RecordWrite[], doing: Doing): Promise<boolean> {
-    const data = records.map(encodeRecord);
+    const data = records.map((record) => encodeRecord(r, record));
     const refusal = await write(doing, () => model().createMany({ data }));
     if (refusal !== null && refusal.kind !== "taken") throw refusal.error;
     return refusal === null;

@@ -34,6 +34,11 @@ export interface Rows {
 /** Tries of a write whose keys somebody else is taking or leaving at the same time. */
 const tries = 5;
 
+/**
+ * `comparesAtOnce`: whether an update of one row with its condition, by which entries are stored in the same call, is a
+ * comparison. Where the database cannot answer an update with the row, Prisma looks first and then does not ask whether its
+ * update has found anything.
+ */
 export function createRows(
   client: PrismaClientLike,
   models: () => Models,
@@ -41,24 +46,13 @@ export function createRows(
   codec: Codec,
   stored: Entries,
   kept: KeptRecords,
+  comparesAtOnce: () => boolean,
 ): Rows {
   const {
     sessions: { fields: f },
     relation,
+    messages: { fields: m },
   } = names;
-
-  /** Writes a row and, where there are records, these with it in one transaction. */
-  function withRecords(
-    call: (sessions: Model) => PromiseLike<unknown>,
-    records: readonly RecordWrite[],
-  ): () => PromiseLike<unknown> {
-    if (records.length === 0) return () => call(models().sessions);
-    return () =>
-      client.$transaction(async (inside) => {
-        await call(modelsOf(inside, names).sessions);
-        await kept.store(inside, records);
-      });
-  }
 
   const together = (entries: readonly Entry[]) =>
     entries.length === 0 ? {} : { [relation]: { createMany: { data: entries.map(codec.encodeEntry) } } };
@@ -67,9 +61,16 @@ export function createRows(
   return {
     async insert(row, { entries, records }, doing) {
       const data = { ...codec.encodeRow(row), ...together(entries) };
-      const create = (sessions: Model) => sessions.create({ data, select: nothing });
+      const call = (sessions: Model) => sessions.create({ data, select: nothing });
+      const create = () =>
+        records.length === 0
+          ? call(models().sessions)
+          : client.$transaction(async (inside) => {
+              await call(modelsOf(inside, names).sessions);
+              await kept.store(inside, records);
+            });
       for (let retry = 1; ; retry++) {
-        const refusal = await write(doing, withRecords(create, records));
+        const refusal = await write(doing, create);
         if (refusal === null) return true;
         // It may be another key of the application's own that is taken.
         if (refusal.kind === "taken" && (await stored.hasSession(row.id, doing))) return false;
@@ -79,16 +80,30 @@ export function createRows(
 
     async replace(id, seen, data, { entries, records }, doing) {
       const where = { [f.id]: id, [f.revision]: seen };
-      if (entries.length === 0 && records.length === 0) {
-        const updated = await run(doing, () => models().sessions.updateMany({ where, data }));
-        return countOf(updated, doing) > 0;
-      }
+      const updateOnly = (sessions: Model) => sessions.updateMany({ where, data });
+      if (entries.length === 0 && records.length === 0)
+        return countOf(await run(doing, () => updateOnly(models().sessions)), doing) > 0;
       let left = entries;
-      for (let retry = 1; ; retry++) {
+      const inOneCall = () => {
         const all = { ...data, ...together(left) };
-        const update = (sessions: Model) => sessions.update({ where, data: all, select: nothing });
-        const refusal = await write(doing, withRecords(update, records));
-        if (refusal === null) return true;
+        return models().sessions.update({ where, data: all, select: nothing });
+      };
+      let isMoved = false;
+      const inTransaction = () =>
+        client.$transaction(async (inside) => {
+          const { sessions, messages } = modelsOf(inside, names);
+          isMoved = countOf(await updateOnly(sessions), doing) === 0;
+          if (isMoved) return;
+          const own = left.map((entry) => ({ ...codec.encodeEntry(entry), [m.sessionId]: id }));
+          if (own.length > 0) await messages.createMany({ data: own });
+          if (records.length > 0) await kept.store(inside, records);
+        });
+      for (let retry = 1; ; retry++) {
+        const refusal = await write(
+          doing,
+          records.length === 0 && comparesAtOnce() ? inOneCall : inTransaction,
+        );
+        if (refusal === null) return !isMoved;
         if (refusal.kind === "moved") return false;
         if (refusal.kind !== "taken" || retry === tries) throw refusal.error;
         // An entry whose key is taken, which a session's history does not explain, is left as it is.
