@@ -110,3 +110,15 @@ CREATE INDEX agent_sessions_expires_at_idx ON agent_sessions (expires_at);
 DROP INDEX IF EXISTS agent_messages_session_id_idx;
 
 CREATE UNIQUE INDEX agent_messages_session_id_sequence_log_key ON agent_messages (session_id, sequence, log);
+
+CREATE TABLE agent_records (
+  scope text NOT NULL,
+  key text NOT NULL,
+  value text,
+  revision text NOT NULL,
+  stamp text NOT NULL,
+  place text NOT NULL,
+  CONSTRAINT agent_records_pkey PRIMARY KEY (scope, key)
+);
+
+CREATE INDEX agent_records_place_idx ON agent_records (place);

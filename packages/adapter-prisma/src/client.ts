@@ -8,7 +8,8 @@ import {
 
 /** What is used of Prisma's client besides its models: the generated one fits, extended or not. */
 export interface PrismaClientLike {
-  $transaction(calls: PromiseLike<unknown>[]): PromiseLike<unknown>;
+  /** Its other form, which takes a list of calls, ends the transaction where it is called on the client of one. */
+  $transaction(work: (client: PrismaClientLike) => Promise<unknown>): PromiseLike<unknown>;
   $queryRawUnsafe(query: string): PromiseLike<unknown>;
 }
 
@@ -20,11 +21,15 @@ export interface Model {
   deleteMany(args: object): PromiseLike<unknown>;
   findMany(args: object): PromiseLike<unknown>;
   findUnique(args: object): PromiseLike<unknown>;
+  groupBy(args: object): PromiseLike<unknown>;
   update(args: object): PromiseLike<unknown>;
   updateMany(args: object): PromiseLike<unknown>;
 }
 
-const methods = ["create", "createMany", "deleteMany", "findMany", "findUnique", "update", "updateMany"];
+const methods = [
+  ...["create", "createMany", "deleteMany", "findMany", "findUnique", "groupBy"],
+  ...["update", "updateMany"],
+];
 
 function isModel(value: unknown): value is Model {
   return isObject(value) && isObject(value["fields"]) && methods.every((name) => isFunction(value[name]));
@@ -38,6 +43,40 @@ export function findModel(client: PrismaClientLike, name: string): Model | undef
     if (isModel(found)) return found;
   }
   return undefined;
+}
+
+/**
+ * The client of a transaction of the application's own, as it is to be used: what a lock or a lost connection stops there is
+ * not tried again. MySQL has then undone all of the transaction, and another try would be stored without the rest of it.
+ */
+export function asGiven(client: PrismaClientLike): PrismaClientLike {
+  // Such a client cannot connect, and no other lacks that.
+  const isInside = Reflect.get(client, "$connect") === undefined;
+  if (!isInside) return client;
+  return new Proxy(client, {
+    get(target, name): unknown {
+      const found: unknown = Reflect.get(target, name);
+      if (isModel(found)) return new Proxy(found, { get: (model, call) => triedOnce(model, call) });
+      return triedOnce(target, name);
+    },
+  });
+}
+
+/** A call that stopped where it could be made again, if it were alone. */
+class Stopped extends Error {}
+
+function triedOnce(of: object, name: string | symbol): unknown {
+  const found: unknown = Reflect.get(of, name);
+  if (typeof found !== "function") return found;
+  return async (...args: unknown[]): Promise<unknown> => {
+    try {
+      return await Reflect.apply(found, of, args);
+    } catch (cause) {
+      if (cause instanceof Error && failure(cause, { operation: "" }).retryable)
+        throw new Stopped("", { cause });
+      throw cause;
+    }
+  };
 }
 
 /** What was being done, for the error. */
@@ -110,6 +149,16 @@ export function countOf(result: unknown, { operation, sessionId }: Doing): numbe
 /** Turns an error of Prisma into ours. Messages name codes and nothing that Prisma quotes: it quotes what people said. */
 function failure(cause: unknown, { operation, sessionId }: Doing): WaymarkError {
   if (isWaymarkError(cause)) return cause;
+  if (cause instanceof Stopped) {
+    const stopped = failure(cause.cause, { operation, sessionId });
+    const message = `${stopped.message}; your transaction has to be made again as a whole`;
+    return new StorageError(stopped.code, message, {
+      operation,
+      sessionId,
+      cause: cause.cause,
+      retryable: false,
+    });
+  }
   const code = codeOf(cause);
   const native = nativeCodeOf(cause);
   const [ours, says] = explain(code, native, cause);
@@ -200,19 +249,32 @@ function explainNative(native: string, cause: unknown): [StorageCode, string] {
   switch (native) {
     case "53100": // PostgreSQL: disk_full
     case "SQLITE_FULL":
+    case "1021": // MySQL: disk full
+    case "1114": // MySQL: table full
       return ["STORAGE_FULL", "the database has no room left; what was stored before is intact"];
     case "40001": // PostgreSQL: serialization_failure
     case "40P01": // PostgreSQL: deadlock_detected
     case "55P03": // PostgreSQL: lock_not_available
+    case "1205": // MySQL: lock wait timeout
+    case "1213": // MySQL: deadlock
+    case "1020": // MariaDB: the row has changed since the transaction's snapshot
       return locked;
     case "57014": // PostgreSQL: query_canceled
     case "57P01": // PostgreSQL: admin_shutdown
     case "57P02": // PostgreSQL: crash_shutdown
     case "57P03": // PostgreSQL: cannot_connect_now
     case "53300": // PostgreSQL: too_many_connections
+    case "1040": // MySQL: too many connections
+    case "1053": // MySQL: server shutdown
+    case "1927": // MariaDB: connection killed
+    case "3024": // MySQL: the statement took too long
+    case "1969": // MariaDB: the statement took too long
       return unavailable;
     case "25006": // PostgreSQL: read_only_sql_transaction
     case "SQLITE_READONLY":
+    case "1290": // MySQL: the server runs with --read-only
+    case "1792": // MySQL: the transaction only reads
+    case "1836": // MySQL: read-only mode
       return ["STORAGE_FAILED", "this database only reads; connect to the primary"];
     default:
       if (closedClient.test(messageOf(cause)))

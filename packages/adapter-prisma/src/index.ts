@@ -1,3 +1,3 @@
 export { PrismaAdapter, type PrismaAdapterOptions } from "./adapter.js";
 export type { PrismaClientLike } from "./client.js";
-export type { MessageField, NameOptions, SessionField } from "./schema.js";
+export type { MessageField, NameOptions, RecordField, SessionField } from "./schema.js";

@@ -171,7 +171,7 @@ function isRecord(value: Json): value is { readonly [key: string]: Json } {
 const statuses: readonly Status[] = ["active", "completed", "abandoned", "deleting"];
 
 /** Reads the fields of what the client found. @throws `STORAGE_DAMAGED` for a value of another type. */
-function reader(found: unknown, operation: string, sessionId?: string) {
+export function reader(found: unknown, operation: string, sessionId?: string) {
   const data = isObject(found) ? found : {};
 
   function damaged(name: string): StorageError {

@@ -40,18 +40,34 @@ const messageFields = {
   body: 'String @default("")',
 } as const;
 
+/** The fields of the record model. */
+const recordFields = {
+  scope: "String",
+  key: "String",
+  value: "String?",
+  revision: "String",
+  stamp: "String",
+  place: "String",
+} as const;
+
 export type SessionField = keyof typeof sessionFields;
 export type MessageField = keyof typeof messageFields;
+export type RecordField = keyof typeof recordFields;
 
 /** How the application calls its models and their fields, by our names for them. */
 export interface NameOptions {
-  /** Default: `AgentSession` and `AgentMessage`. */
-  readonly tables?: { readonly sessions?: string; readonly messages?: string } | undefined;
+  /**
+   * Default: `AgentSession`, `AgentMessage` and `AgentRecord`. Without a model `AgentRecord` the adapter keeps no records; one
+   * that is named here has to be there.
+   */
+  readonly tables?:
+    { readonly sessions?: string; readonly messages?: string; readonly records?: string } | undefined;
   /** Default: as in the fragment. `messages` of a session is the relation to its messages. */
   readonly fieldMappings?:
     | {
         readonly sessions?: { readonly [field in SessionField | "messages"]?: string };
         readonly messages?: { readonly [field in MessageField]?: string };
+        readonly records?: { readonly [field in RecordField]?: string };
       }
     | undefined;
 }
@@ -68,6 +84,12 @@ export interface Names {
     readonly model: string;
     readonly fields: { readonly [field in MessageField]: string };
   };
+  readonly records: {
+    readonly model: string;
+    /** Whether the application has said that there is such a model. */
+    readonly isNamed: boolean;
+    readonly fields: { readonly [field in RecordField]: string };
+  };
 }
 
 /** @throws `INVALID_CONFIGURATION` for a mapping of what is no field, or of two fields to one. */
@@ -82,6 +104,11 @@ export function namesOf({ tables = {}, fieldMappings = {} }: NameOptions): Names
     messages: {
       model: tables.messages ?? "AgentMessage",
       fields: mapped(messageFields, fieldMappings.messages ?? {}, "messages"),
+    },
+    records: {
+      model: tables.records ?? "AgentRecord",
+      isNamed: tables.records !== undefined,
+      fields: mapped(recordFields, fieldMappings.records ?? {}, "records"),
     },
   };
 }
@@ -111,7 +138,7 @@ function nameOf(mapping: object, field: string): string | undefined {
   throw invalid("new PrismaAdapter", `\`fieldMappings\` gives \`${field}\` a name that is no text`);
 }
 
-/** The two models of the client. */
+/** The models of the client. */
 export interface Models {
   readonly sessions: Model;
   readonly messages: Model;
@@ -120,6 +147,16 @@ export interface Models {
 /** @throws `INVALID_CONFIGURATION` where the client has no model of the name. */
 export function modelsOf(client: PrismaClientLike, { sessions, messages }: Names): Models {
   return { sessions: modelOf(client, sessions.model), messages: modelOf(client, messages.model) };
+}
+
+/** A schema of an earlier fragment has no such model, and goes on as it was. */
+export function keepsRecords(client: PrismaClientLike, { records }: Names): boolean {
+  return records.isNamed || findModel(client, records.model) !== undefined;
+}
+
+/** @throws `INVALID_CONFIGURATION` where the client has no model of the name. */
+export function recordModelOf(client: PrismaClientLike, { records }: Names): Model {
+  return modelOf(client, records.model);
 }
 
 function modelOf(client: PrismaClientLike, name: string): Model {
@@ -158,6 +195,21 @@ export async function checkModels(client: PrismaClientLike, names: Names): Promi
       }),
     `the model \`${names.messages.model}\` lacks the key of its entries, which has this order and no name`,
     [`@@unique([${sessionId}, ${sequence}, ${log}])`],
+  );
+  if (keepsRecords(client, names)) await checkRecords(recordModelOf(client, names), names.records);
+}
+
+async function checkRecords(model: Model, records: Names["records"]): Promise<void> {
+  checkFields(model, records, recordFields);
+  const { scope, key } = records.fields;
+  await probe(
+    () =>
+      model.findUnique({
+        where: { [`${scope}_${key}`]: { [scope]: "", [key]: "" } },
+        select: { [key]: true },
+      }),
+    `the model \`${records.model}\` lacks the key of its records, which has this order and no name`,
+    [`@@id([${scope}, ${key}])`],
   );
 }
 

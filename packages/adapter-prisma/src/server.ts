@@ -9,21 +9,30 @@ const questions = [
   ],
   [
     "MySQL",
-    "SELECT version() AS version, CASE @@global.read_only WHEN 0 THEN 'off' ELSE 'on' END AS read_only",
+    "SELECT version() AS version, CASE @@global.read_only WHEN 0 THEN 'off' ELSE 'on' END AS read_only, @@sql_mode AS mode",
   ],
   ["SQLite", "SELECT sqlite_version() AS version, 'off' AS read_only"],
 ] as const;
 
 /** What the client is connected to. */
-export async function describeServer(
-  client: PrismaClientLike,
-): Promise<{ server: string; writable: boolean }> {
-  for (const [name, question] of questions) {
-    const [found] = listOf(await run({ operation: "describe" }, () => ask(client, question)));
-    if (found !== undefined)
-      return { server: `${name} ${String(found["version"])}`, writable: found["read_only"] === "off" };
+export interface Server {
+  /** MariaDB is one of MySQL's kind. Null: another database that Prisma knows. */
+  readonly kind: (typeof questions)[number][0] | null;
+  readonly name: string;
+  readonly writable: boolean;
+  /** The SQL mode of MySQL and MariaDB. */
+  readonly mode: string;
+}
+
+export async function describeServer(client: PrismaClientLike, operation: string): Promise<Server> {
+  for (const [kind, question] of questions) {
+    const [found] = listOf(await run({ operation }, () => ask(client, question)));
+    if (found === undefined) continue;
+    const version = String(found["version"]);
+    const name = `${version.includes("MariaDB") ? "MariaDB" : kind} ${version}`;
+    return { kind, name, writable: found["read_only"] === "off", mode: String(found["mode"]) };
   }
-  return { server: "a database that Prisma knows", writable: true };
+  return { kind: null, name: "a database that Prisma knows", writable: true, mode: "" };
 }
 
 /** Null: the database does not understand the question. */

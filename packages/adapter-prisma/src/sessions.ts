@@ -1,44 +1,76 @@
 import {
   type Entry,
   type Filter,
+  type RecordWrite,
   type SessionRepository,
   type SessionRow,
   checkFind,
   checkId,
   encodeCursor,
 } from "@waymark/core/adapter";
-import { type Doing, countOf, run, write } from "./client.js";
+import { type Doing, type Model, type PrismaClientLike, countOf, run, write } from "./client.js";
 import { type Entries, listOf } from "./messages.js";
+import type { KeptRecords } from "./records.js";
 import type { Codec, Data } from "./row.js";
-import type { Models, Names } from "./schema.js";
+import { type Models, type Names, modelsOf } from "./schema.js";
+
+/** What is stored with a row. */
+export interface Parts {
+  readonly entries: readonly Entry[];
+  readonly records: readonly RecordWrite[];
+}
+
+const alone: Parts = { entries: [], records: [] };
 
 /** Rows as the repository and whole turns both write and read them. */
 export interface Rows {
-  /** Stores a row whose id is free, with its entries. */
-  insert(row: SessionRow, entries: readonly Entry[], doing: Doing): Promise<boolean>;
-  /** Writes fields of the row, and stores entries with it, if its revision is `seen`. */
-  replace(id: string, seen: string, data: Data, entries: readonly Entry[], doing: Doing): Promise<boolean>;
+  /** Stores a row whose id is free, with its parts. */
+  insert(row: SessionRow, parts: Parts, doing: Doing): Promise<boolean>;
+  /** Writes fields of the row, and stores parts with it, if its revision is `seen`. */
+  replace(id: string, seen: string, data: Data, parts: Parts, doing: Doing): Promise<boolean>;
   read(id: string, doing: Doing): Promise<SessionRow | null>;
 }
 
 /** Tries of a write whose keys somebody else is taking or leaving at the same time. */
 const tries = 5;
 
+/**
+ * `comparesAtOnce`: whether an update of one row with its condition, by which entries are stored in the same call, is a
+ * comparison. Where the database cannot answer an update with the row, Prisma looks first and then does not ask whether its
+ * update has found anything.
+ */
 export function createRows(
+  client: PrismaClientLike,
   models: () => Models,
-  { sessions: { fields: f }, relation }: Names,
+  names: Names,
   codec: Codec,
   stored: Entries,
+  kept: KeptRecords,
+  comparesAtOnce: () => boolean,
 ): Rows {
+  const {
+    sessions: { fields: f },
+    relation,
+    messages: { fields: m },
+  } = names;
+
   const together = (entries: readonly Entry[]) =>
     entries.length === 0 ? {} : { [relation]: { createMany: { data: entries.map(codec.encodeEntry) } } };
   const nothing = { [f.id]: true };
 
   return {
-    async insert(row, entries, doing) {
+    async insert(row, { entries, records }, doing) {
       const data = { ...codec.encodeRow(row), ...together(entries) };
+      const call = (sessions: Model) => sessions.create({ data, select: nothing });
+      const create = () =>
+        records.length === 0
+          ? call(models().sessions)
+          : client.$transaction(async (inside) => {
+              await call(modelsOf(inside, names).sessions);
+              await kept.store(inside, records);
+            });
       for (let retry = 1; ; retry++) {
-        const refusal = await write(doing, () => models().sessions.create({ data, select: nothing }));
+        const refusal = await write(doing, create);
         if (refusal === null) return true;
         // It may be another key of the application's own that is taken.
         if (refusal.kind === "taken" && (await stored.hasSession(row.id, doing))) return false;
@@ -46,23 +78,36 @@ export function createRows(
       }
     },
 
-    async replace(id, seen, data, entries, doing) {
+    async replace(id, seen, data, { entries, records }, doing) {
       const where = { [f.id]: id, [f.revision]: seen };
-      if (entries.length === 0) {
-        const updated = await run(doing, () => models().sessions.updateMany({ where, data }));
-        return countOf(updated, doing) > 0;
-      }
+      const updateOnly = (sessions: Model) => sessions.updateMany({ where, data });
+      if (entries.length === 0 && records.length === 0)
+        return countOf(await run(doing, () => updateOnly(models().sessions)), doing) > 0;
       let left = entries;
-      for (let retry = 1; ; retry++) {
+      const inOneCall = () => {
         const all = { ...data, ...together(left) };
-        const refusal = await write(doing, () =>
-          models().sessions.update({ where, data: all, select: nothing }),
+        return models().sessions.update({ where, data: all, select: nothing });
+      };
+      let isMoved = false;
+      const inTransaction = () =>
+        client.$transaction(async (inside) => {
+          const { sessions, messages } = modelsOf(inside, names);
+          isMoved = countOf(await updateOnly(sessions), doing) === 0;
+          if (isMoved) return;
+          const own = left.map((entry) => ({ ...codec.encodeEntry(entry), [m.sessionId]: id }));
+          if (own.length > 0) await messages.createMany({ data: own });
+          if (records.length > 0) await kept.store(inside, records);
+        });
+      for (let retry = 1; ; retry++) {
+        const refusal = await write(
+          doing,
+          records.length === 0 && comparesAtOnce() ? inOneCall : inTransaction,
         );
-        if (refusal === null) return true;
+        if (refusal === null) return !isMoved;
         if (refusal.kind === "moved") return false;
         if (refusal.kind !== "taken" || retry === tries) throw refusal.error;
         // An entry whose key is taken, which a session's history does not explain, is left as it is.
-        left = await stored.absent(entries, doing);
+        if (entries.length > 0) left = await stored.absent(entries, doing);
       }
     },
 
@@ -83,7 +128,7 @@ export function createSessions(
   return {
     async create(row) {
       checkId(row.id, "create");
-      return rows.insert(row, [], { operation: "create", sessionId: row.id });
+      return rows.insert(row, alone, { operation: "create", sessionId: row.id });
     },
 
     async findById(id) {
@@ -93,7 +138,10 @@ export function createSessions(
 
     async update(row, seen) {
       checkId(row.id, "update");
-      return rows.replace(row.id, seen, codec.encodeRow(row), [], { operation: "update", sessionId: row.id });
+      return rows.replace(row.id, seen, codec.encodeRow(row), alone, {
+        operation: "update",
+        sessionId: row.id,
+      });
     },
 
     async delete(id, seen) {

@@ -3,15 +3,18 @@ import {
   type Entry,
   type LoadedRow,
   type Outcome,
+  type SeenRow,
   type SessionRow,
   type Turns,
   applyCommit,
   checkId,
+  sessionScope,
 } from "@waymark/core/adapter";
-import { type PrismaClientLike, countOf, run } from "./client.js";
+import { type Doing, type PrismaClientLike, countOf, run } from "./client.js";
 import { type Entries, listOf } from "./messages.js";
+import type { KeptRecords } from "./records.js";
 import type { Codec } from "./row.js";
-import type { Models, Names } from "./schema.js";
+import { type Models, type Names, keepsRecords, modelsOf } from "./schema.js";
 import type { Rows } from "./sessions.js";
 
 /** Tries of a commit that others were faster than, before the caller is told that the session is busy. */
@@ -27,11 +30,17 @@ const rowsHeld = 500;
 export function createTurns(
   client: PrismaClientLike,
   models: () => Models,
-  { sessions: { fields: f }, relation, messages: { fields: m } }: Names,
+  names: Names,
   codec: Codec,
   rows: Rows,
   stored: Entries,
+  kept: KeptRecords,
 ): Turns {
+  const {
+    sessions: { fields: f },
+    relation,
+    messages: { fields: m },
+  } = names;
   /** Rows without their states, which a turn either replaces or leaves alone. */
   const held = new Map<string, SessionRow>();
 
@@ -49,7 +58,7 @@ export function createTurns(
     for (let retry = 0; retry < tries; retry++) {
       const applied = applyCommit(null, commit);
       if (!applied.write) return applied.outcome;
-      if (await rows.insert(applied.row, applied.entries, doing)) {
+      if (await rows.insert(applied.row, applied, doing)) {
         hold(applied.row);
         return applied.outcome;
       }
@@ -72,7 +81,7 @@ export function createTurns(
         if (row.dirty) return { status: "busy" };
         held.delete(commit.id);
         const data = codec.encodeChanges(row, applied.row, commit.set.state !== undefined);
-        if (await rows.replace(commit.id, row.revision, data, applied.entries, doing)) {
+        if (await rows.replace(commit.id, row.revision, data, applied, doing)) {
           hold(applied.row);
           return applied.outcome;
         }
@@ -104,6 +113,20 @@ export function createTurns(
     return { row: codec.decodeRow(found, "load"), entries: entries.toReversed() };
   }
 
+  /** The scope of each session's records. A revision belongs to one life. */
+  async function scopesOf(seen: readonly SeenRow[], doing: Doing): Promise<Map<string, string>> {
+    const scopes = new Map<string, string>();
+    if (!keepsRecords(client, names)) return scopes;
+    const where = { [f.id]: { in: seen.map(({ id }) => id) } };
+    const select = { [f.id]: true, [f.life]: true };
+    const found = await run(doing, () => models().sessions.findMany({ where, select }));
+    for (const row of listOf(found)) {
+      const [id, life] = [String(row[f.id]), String(row[f.life])];
+      scopes.set(id, sessionScope(id, life));
+    }
+    return scopes;
+  }
+
   return {
     commit: (commits) => Promise.all(commits.map(commitOne)),
 
@@ -133,16 +156,19 @@ export function createTurns(
       const doing = { operation: "remove", sessionId: seen[0]?.id };
       // In the order of the ids: two processes that remove the same sessions must not wait for each other.
       const inOrder = seen.toSorted((a, b) => (a.id < b.id ? -1 : 1));
-      const counts = await run(doing, () =>
-        client.$transaction(
-          inOrder.map(({ id, revision }) =>
-            models().sessions.deleteMany({ where: { [f.id]: id, [f.revision]: revision } }),
-          ),
-        ),
-      );
-      const removed = new Set(
-        listOf(counts).flatMap((count, index) => (countOf(count, doing) > 0 ? [inOrder[index]?.id] : [])),
-      );
+      const scopes = await scopesOf(seen, doing);
+      const removed = new Set<string>();
+      const work = async (inside: PrismaClientLike): Promise<void> => {
+        removed.clear();
+        const { sessions } = modelsOf(inside, names);
+        for (const { id, revision } of inOrder) {
+          const count = await sessions.deleteMany({ where: { [f.id]: id, [f.revision]: revision } });
+          if (countOf(count, doing) > 0) removed.add(id);
+        }
+        const ended = [...removed].flatMap((id) => scopes.get(id) ?? []);
+        if (ended.length > 0) await kept.removeScopes(inside, ended);
+      };
+      await run(doing, () => client.$transaction(work));
       for (const { id } of seen) held.delete(id);
       return seen.map(({ id }) => removed.has(id));
     },

@@ -5,7 +5,7 @@ import { openSchema } from "./postgres.js";
 testAdapter(
   {
     name: "Prisma on PostgreSQL",
-    expects: { durability: "commit", turns: true, records: false, search: false },
+    expects: { durability: "commit", turns: true, records: true, search: false },
     processEntry: new URL("./process-entry.mjs", import.meta.url),
     async open() {
       const store = await openSchema("kit");

@@ -18,6 +18,7 @@ const clients = {
   postgresql: { provider: "postgresql", models: "../schema/postgresql.prisma" },
   own: { provider: "postgresql", models: "models/own.prisma" },
   sqlite: { provider: "sqlite", models: "../schema/sqlite.prisma" },
+  mysql: { provider: "mysql", models: "../schema/mysql.prisma" },
 };
 
 const header = (output, provider) => `generator client {

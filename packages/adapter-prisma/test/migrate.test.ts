@@ -96,6 +96,9 @@ it("sessions of the earlier schema go on where they stood", async () => {
     messages: [{ role: "user", content: "Again" }],
   });
   expect(saved).toMatchObject({ first: 4, last: 4 });
+  const records = manager.records({ sessionId: "data" });
+  await records.put("language", "sv");
+  expect((await records.list()).map(({ key, value }) => [key, value])).toEqual([["language", "sv"]]);
   expect((await manager.loadSessionHistory("data")).map(({ content }) => content)).toEqual([
     "Hi",
     "Hello",
@@ -121,7 +124,7 @@ it("the tables are then those of the fragment", async () => {
     ),
   });
   const expected = await shape(fresh.schema);
-  expect(expected.columns.length).toBe(32);
+  expect(expected.columns.length).toBe(38);
   expect(await shape(store.schema)).toEqual(expected);
   await fresh.remove();
 });

@@ -106,7 +106,11 @@ describe("calls", () => {
     await store.connect().turns.commit([commitOf(ids[1] ?? "", ["3"])]);
     calls.length = 0;
     expect(await adapter.turns.remove?.(seen)).toEqual([true, false, true]);
-    expect(calls).toEqual(ids.map(() => "AgentSession.deleteMany"));
+    expect(calls).toEqual([
+      "AgentSession.findMany",
+      ...ids.map(() => "AgentSession.deleteMany"),
+      "AgentRecord.deleteMany",
+    ]);
     expect(await adapter.turns.load(ids[0] ?? "", { last: 1 })).toBeNull();
     expect((await adapter.turns.load(ids[1] ?? "", { last: 9 }))?.entries.length).toBe(3);
     const left = await store.query(
@@ -310,8 +314,18 @@ describe("names", () => {
     tables: { sessions: "Conversation", messages: "utterances" },
     fieldMappings: { sessions, messages },
   };
-  const ownTables = `${tables.replaceAll("agent_sessions", "conversations").replaceAll("agent_messages", "utterances")};
-    ALTER TABLE conversations ADD COLUMN tenant text NOT NULL DEFAULT 'none'`;
+  const noted = {
+    tables: { ...own.tables, records: "Note" },
+    fieldMappings: { ...own.fieldMappings, records: { key: "name", value: "json" } },
+  };
+  const ownTables = `${tables
+    .replaceAll("agent_sessions", "conversations")
+    .replaceAll("agent_messages", "utterances")
+    .replaceAll("agent_records", "notes")};
+    ALTER TABLE conversations ADD COLUMN tenant text NOT NULL DEFAULT 'none';
+    ALTER TABLE notes RENAME COLUMN key TO name;
+    ALTER TABLE notes RENAME COLUMN value TO json;
+    ALTER TABLE notes ADD COLUMN "madeAt" timestamp(3) NOT NULL DEFAULT CURRENT_TIMESTAMP`;
 
   let schema: Awaited<ReturnType<typeof openSchema>>;
   let prisma: OwnClient;
@@ -353,6 +367,51 @@ describe("names", () => {
     });
     expect(await manager.deleteSession("s")).toBe(true);
     await manager.close();
+  });
+
+  it("a schema without a model for records goes on as it was, and keeps none", async () => {
+    const adapter = new PrismaAdapter({ prisma, ...own });
+    await adapter.initialize();
+    expect(adapter.records).toBeUndefined();
+    const manager = new PersistenceManager({ adapter });
+    const session = createSession({ id: "unnoted" });
+    await manager.saveTurn({ session, messages: [said("1")] });
+    const records = [{ key: "k", value: 1 }];
+    await expect(manager.saveTurn({ session, messages: [said("2")], records })).rejects.toMatchObject({
+      code: "CAPABILITY_MISSING",
+    });
+    expect(await manager.deleteSession("unnoted")).toBe(true);
+    await manager.close();
+  });
+
+  it("a model for records of another name is used as it is called", async () => {
+    const adapter = new PrismaAdapter({ prisma, ...noted });
+    await adapter.initialize();
+    const manager = new PersistenceManager({ adapter });
+    const session = createSession({ id: "noted" });
+    await manager.saveTurn({ session, messages: [said("1")], records: [{ key: "k", value: { a: 1 } }] });
+    const records = manager.records({ sessionId: "noted" });
+    expect((await records.get("k"))?.value).toEqual({ a: 1 });
+    expect(await prisma.note.findMany()).toMatchObject([{ name: "k", json: '{"a":1}' }]);
+    expect(await manager.deleteSession("noted")).toBe(true);
+    expect(await prisma.note.count()).toBe(0);
+    await manager.close();
+  });
+
+  it("a model for records that does not fit is told with the lines to paste", async () => {
+    const records = (model: string, mapping = {}) =>
+      problemOf({
+        tables: { ...own.tables, records: model },
+        fieldMappings: { ...own.fieldMappings, records: mapping },
+      });
+    expect(await records("Nothing")).toContain("no model `Nothing`");
+    const lacks = await records("Note");
+    expect(lacks).toContain("`Note` lacks fields");
+    expect(lacks).toContain("\n  key String\n  value String?\n");
+    expect(await records("Note", { ...noted.fieldMappings.records, stamp: "madeAt" })).toContain(
+      "the field `madeAt` of `Note` is DateTime and has to be String",
+    );
+    expect(await records("KeylessNote")).toContain("\n  @@id([scope, key])\n");
   });
 
   it("a model that is not there is named", async () => {
@@ -491,6 +550,25 @@ describe("the application's own transaction", () => {
       where: { id: { startsWith: "booking of" } },
     });
     await manager.close();
+  });
+
+  it("a removal and a turn with records by its client are undone with it", async () => {
+    const [removed, made] = [newName("s"), newName("s")];
+    const commit = creation(removed, ["1"]);
+    await store.connect().turns.commit([commit]);
+    const undone = store.client().$transaction(async (tx) => {
+      const inside = new PrismaAdapter({ prisma: tx });
+      expect(await inside.turns.remove?.([commit])).toEqual([true]);
+      await inside.turns.commit([creation(made, ["1"], { records: [{ key: "k", value: 1 }] })]);
+      throw new Error("undone");
+    });
+    await expect(undone).rejects.toThrow("undone");
+    const { turns, records } = store.connect();
+    expect((await turns.load(removed, { last: 1 }))?.entries.length).toBe(1);
+    expect(await turns.load(made, { last: 1 })).toBeNull();
+    expect((await records?.scopes({ limit: 1000 }))?.filter((scope) => scope.endsWith(`/${made}`))).toEqual(
+      [],
+    );
   });
 
   it("a turn in it that somebody else was faster than is looked at again", async () => {

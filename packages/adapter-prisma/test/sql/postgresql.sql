@@ -48,3 +48,15 @@ CREATE UNIQUE INDEX agent_messages_session_id_sequence_log_key ON agent_messages
 
 ALTER TABLE agent_messages ADD CONSTRAINT agent_messages_session_id_fkey
   FOREIGN KEY (session_id) REFERENCES agent_sessions (id) ON DELETE CASCADE ON UPDATE CASCADE;
+
+CREATE TABLE agent_records (
+  scope text NOT NULL,
+  key text NOT NULL,
+  value text,
+  revision text NOT NULL,
+  stamp text NOT NULL,
+  place text NOT NULL,
+  CONSTRAINT agent_records_pkey PRIMARY KEY (scope, key)
+);
+
+CREATE INDEX agent_records_place_idx ON agent_records (place);

@@ -44,3 +44,15 @@ CREATE INDEX agent_sessions_created_at_idx ON agent_sessions (created_at);
 CREATE INDEX agent_sessions_expires_at_idx ON agent_sessions (expires_at);
 
 CREATE UNIQUE INDEX agent_messages_session_id_sequence_log_key ON agent_messages (session_id, sequence, log);
+
+CREATE TABLE agent_records (
+  scope TEXT NOT NULL,
+  key TEXT NOT NULL,
+  value TEXT,
+  revision TEXT NOT NULL,
+  stamp TEXT NOT NULL,
+  place TEXT NOT NULL,
+  PRIMARY KEY (scope, key)
+);
+
+CREATE INDEX agent_records_place_idx ON agent_records (place);
