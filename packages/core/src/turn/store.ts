@@ -113,12 +113,18 @@ export function createTurnStore(untyped: PersistenceAdapter, environment: TurnEn
 
   function recordsOf(operation: string): Records {
     if (adapter.records !== undefined) return adapter.records;
-    throw missing(operation, "keeps no records (it has no `records`); nothing was written. Use an adapter that does");
+    throw missing(
+      operation,
+      "keeps no records (it has no `records`); nothing was written. Use an adapter that does",
+    );
   }
 
   function searchOf(operation: string): Search {
     if (adapter.search !== undefined) return adapter.search;
-    throw missing(operation, "does not search (it has no `search`). Use an adapter that does; some have an option for it");
+    throw missing(
+      operation,
+      "does not search (it has no `search`). Use an adapter that does; some have an option for it",
+    );
   }
 
   function missing(operation: string, what: string): CapabilityError {
