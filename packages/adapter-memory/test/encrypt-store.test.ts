@@ -1,4 +1,4 @@
-import { describe, expect, it } from "@jest/globals";
+import { describe, expect, it, jest } from "@jest/globals";
 import { PersistenceManager, createSession } from "@waymark/core";
 import {
   type Entry,
@@ -10,6 +10,8 @@ import {
 import { type EncryptReport, type EncryptionKey, encryptStore, withEncryption } from "@waymark/core/wrap";
 import { MemoryAdapter } from "../src/index.js";
 import { type TestStore, stores } from "./stores.js";
+
+jest.setTimeout(60_000);
 
 const [k1, k2]: readonly EncryptionKey[] = ["k1", "k2"].map((id, n) => ({
   id,

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "@jest/globals";
+import { describe, expect, it, jest } from "@jest/globals";
 import { PersistenceManager, createSession, isWaymarkError } from "@waymark/core";
 import {
   type Commit,
@@ -14,6 +14,8 @@ import {
 import { type EncryptionKey, type EncryptionOptions, withEncryption } from "@waymark/core/wrap";
 import * as fc from "fast-check";
 import { MemoryAdapter } from "../src/index.js";
+
+jest.setTimeout(60_000);
 
 const { newId } = systemEnvironment;
 
@@ -496,7 +498,7 @@ it("whatever JSON is written is read", async () => {
       await encrypted.records?.put(record, null);
       expect(await encrypted.records?.get(id, "k")).toEqual(record);
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   );
 });
 

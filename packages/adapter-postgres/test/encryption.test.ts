@@ -1,8 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
 import { testAdapter } from "@waymark/adapter-testkit";
 import { type PersistenceAdapter, PersistenceManager, createSession } from "@waymark/core";
 import { encryptStore, withEncryption } from "@waymark/core/wrap";
 import { openSchema } from "./server.js";
+
+jest.setTimeout(60_000);
 
 const keys = [{ id: "k1", key: new Uint8Array(32).fill(1) }];
 

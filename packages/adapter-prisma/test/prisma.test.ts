@@ -267,6 +267,26 @@ describe("values", () => {
     await manager.close();
   });
 
+  it("of a message that is replaced, no copy is left as it was", async () => {
+    const client = store.client();
+    const adapter = store.connect({ prisma: client });
+    const id = newName("s");
+    await adapter.turns.commit([creation(id, [])]);
+    const row = await adapter.sessionRepository.findById(id);
+    const toolCalls = [{ id: "t", name: "look", input: { at: 1 } }];
+    const entry: Entry = {
+      ...{ sessionId: id, log: row?.life ?? "", sequence: 1, userId: null, role: "user", content: "Hi" },
+      ...{ createdAt: 1, body: { route: "book", step: "when", toolCalls, event: { kind: "x" } } },
+    };
+    const other = { ...entry, content: "", body: { sealed: "text" } };
+    await adapter.messageRepository.insert([entry]);
+    expect(await adapter.messageRepository.replace?.([other])).toBe(1);
+    const range = { log: entry.log, from: 1, to: 1 };
+    expect(await adapter.messageRepository.findBySessionId(id, range)).toEqual([other]);
+    const found = await client.agentMessage.findFirst({ where: { sessionId: id } });
+    expect(found).toMatchObject({ content: "", route: null, step: null, toolCalls: [], event: {} });
+  });
+
   it("a row that Waymark did not write is told as such", async () => {
     const id = newName("s");
     const client = store.client();

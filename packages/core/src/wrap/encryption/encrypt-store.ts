@@ -65,6 +65,17 @@ export async function encryptStore(
     );
   const report = { sessions: 0, rows: 0, messages: 0, records: 0 };
   const tell = () => onProgress?.({ ...report });
+  const { records } = adapter;
+  // Before the messages: a store of files drops what was there before when it writes messages anew.
+  if (records !== undefined) {
+    for await (const scopes of scopesOf(records)) {
+      await eachOf(scopes, async (scope) => {
+        const count = await encryptScope(records, cipher, scope);
+        report.records += count;
+        tell();
+      });
+    }
+  }
   for await (const rows of pagesOf(adapter)) {
     await eachOf(rows, async (row) => {
       const rows = await encryptRow(adapter, cipher, row);
@@ -74,16 +85,6 @@ export async function encryptStore(
       report.sessions++;
       tell();
     });
-  }
-  const { records } = adapter;
-  if (records !== undefined) {
-    for await (const scopes of scopesOf(records)) {
-      await eachOf(scopes, async (scope) => {
-        const count = await encryptScope(records, cipher, scope);
-        report.records += count;
-        tell();
-      });
-    }
   }
   await adapter.flush?.();
   return report;
