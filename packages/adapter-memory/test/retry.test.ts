@@ -157,35 +157,60 @@ function commitOf(id: string, fields: object = {}) {
 }
 
 describe("commits that travel together", () => {
-  it("are sent again only where they have no answer", async () => {
+  /** The commits of each call; those whose number `isLost` names have no answer, though they are applied. */
+  async function together(isLost: (call: number, index: number) => boolean) {
     const memory = new MemoryAdapter();
-    for (const id of ["a", "b", "c"]) await memory.sessionRepository.create(makeRow({ id }));
-    const sent: string[][] = [];
     const { turns } = memory;
     if (turns === undefined) throw new Error("memory has turns");
+    const sent: string[][] = [];
     const adapter = withRetry(
       {
         ...over(memory, (_, run) => run()),
         turns: {
+          groups: true,
           load: turns.load,
           commit: async (commits) => {
-            sent.push(commits.map(({ id, retry }) => `${id}${retry === undefined ? "" : "?"}`));
+            const call = sent.push(commits.map(({ id, retry }) => `${id}${retry === undefined ? "" : "?"}`));
             const outcomes = await turns.commit(commits);
             return outcomes.map((outcome, index) =>
-              sent.length === 1 && index > 0 ? { status: "failed", error: noAnswer("commit") } : outcome,
+              isLost(call, index) ? { status: "failed", error: noAnswer("commit") } : outcome,
             );
           },
         },
       },
       { environment: testTime() },
     );
-    const outcomes = await adapter.turns?.commit(["a", "b", "c"].map((id) => commitOf(`op ${id}`, { id })));
-    expect(outcomes?.map(({ status }) => status)).toEqual(["committed", "replayed", "replayed"]);
+    for (const id of "abcdefgh") await memory.sessionRepository.create(makeRow({ id }));
+    return { memory, adapter, sent };
+  }
+
+  const three = () => ["a", "b", "c"].map((id) => commitOf(`op ${id}`, { id }));
+
+  it("are sent again where none has an answer", async () => {
+    const { adapter, memory, sent } = await together((call) => call < 3);
+    const outcomes = await adapter.turns?.commit(three());
+    expect(outcomes?.map(({ status }) => status)).toEqual(["replayed", "replayed", "replayed"]);
     expect(sent).toEqual([
       ["a", "b", "c"],
-      ["b?", "c?"],
+      ["a?", "b?", "c?"],
+      ["a?", "b?", "c?"],
     ]);
     expect(memory.getSnapshot().messages).toHaveLength(3);
+    expect(await adapter.turns?.commit([])).toEqual([]);
+  });
+
+  it("do not wait for those that have none: core sends these again", async () => {
+    const { adapter, sent } = await together((call, index) => call === 1 && index > 0);
+    const outcomes = await adapter.turns?.commit(three());
+    expect(outcomes?.map(({ status }) => status)).toEqual(["committed", "failed", "failed"]);
+    expect(sent).toHaveLength(1);
+
+    const next = await together((_, index) => index > 0);
+    const manager = new PersistenceManager({ adapter: next.adapter });
+    const save = (sessionId: string) => manager.saveMessage({ sessionId, ...said("x") });
+    await Promise.all([..."abcdefgh"].map(save));
+    expect(next.sent.flat().filter((id) => id.endsWith("?"))).not.toEqual([]);
+    expect(next.memory.getSnapshot().messages).toHaveLength(8);
   });
 
   it("are known in a long session, too, which forgets operations", async () => {

@@ -13,6 +13,7 @@ import { retries } from "./levels/retries.js";
 import { records } from "./levels/records.js";
 import { retention } from "./levels/retention.js";
 import { rows } from "./levels/rows.js";
+import { rules } from "./levels/rules.js";
 import { search } from "./levels/search.js";
 import { turns } from "./levels/turns.js";
 import { values } from "./levels/values.js";
@@ -20,6 +21,6 @@ import { values } from "./levels/values.js";
 /** All that is tested, in this order. Each is in a file of its own in `levels/`. */
 export const levels: readonly Level[] = [
   ...[adapter, rows, find, entries, search],
-  ...[turns, conflicts, retries, groups, endings, records, evolution, retention],
+  ...[turns, rules, conflicts, retries, groups, endings, records, evolution, retention],
   ...[values, isolation, races, kills],
 ];

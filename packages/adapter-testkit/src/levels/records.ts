@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { setImmediate as breathe } from "node:timers/promises";
 import { PersistenceManager, type SavedRecord, isWaymarkError } from "@waymark/core";
 import {
   type Commit,
@@ -15,6 +14,7 @@ import {
 } from "@waymark/core/adapter";
 import { hostileTexts, makeJson, makeRow, numbers } from "../generate.js";
 import type { Case, Level } from "../level.js";
+import { readAmong } from "../read-among.js";
 import { assertSame, show } from "../same.js";
 import { stoppedAt } from "../stopped.js";
 import { again, appendTo, creation, patience, rowOf, turnOn } from "../turn-client.js";
@@ -471,29 +471,17 @@ const turnCases: readonly Case[] = [
       const id = world.newId();
       let { version } = await writer.create(id, { state: { n: 0 }, records: [{ key: "n", value: 0 }] });
       const reader = new PersistenceManager({ adapter: world.other });
-      const writing = { isOver: false };
       const numberIn = async () => Number((await reader.records({ sessionId: id }).get("n"))?.value);
       const rowNumber = async () => Number(Reflect.get(Object((await rowOf(world.other, id)).state), "n"));
-      const reading = (async () => {
-        for (let reads = 0; !writing.isOver || reads === 0; reads++) {
-          await breathe();
-          const [before, record, after] = [await rowNumber(), await numberIn(), await rowNumber()];
-          assert.ok(record >= before, `the row has turn ${before} and the record, read after it, ${record}`);
-          assert.ok(after >= record, `the record has turn ${record} and the row, read after it, ${after}`);
-        }
-      })();
-      try {
-        for (const n of numbers(1, 25 * world.scale)) {
-          const turn = turnOn(id, version, { state: { n }, records: [{ key: "n", value: n }] });
-          ({ version } = await Promise.race([
-            writer.stored(turn),
-            reading.then(() => assert.fail("the reader ended")),
-          ]));
-        }
-      } finally {
-        writing.isOver = true;
-      }
-      await reading;
+      const read = async () => {
+        const [before, record, after] = [await rowNumber(), await numberIn(), await rowNumber()];
+        assert.ok(record >= before, `the row has turn ${before} and the record, read after it, ${record}`);
+        assert.ok(after >= record, `the record has turn ${record} and the row, read after it, ${after}`);
+      };
+      await readAmong(read, 25 * world.scale, async (n) => {
+        const turn = turnOn(id, version, { state: { n }, records: [{ key: "n", value: n }] });
+        ({ version } = await writer.stored(turn));
+      });
     },
   },
   {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { setImmediate as breathe } from "node:timers/promises";
 import { historyLog } from "@waymark/core/adapter";
 import { numbers } from "../generate.js";
 import type { Case, Level } from "../level.js";
+import { readAmong } from "../read-among.js";
 import { assertSame } from "../same.js";
 import { appendTo, creation, patience, rowOf, said, turnOn } from "../turn-client.js";
 
@@ -126,34 +126,21 @@ const cases: readonly Case[] = [
       const [writer, reader] = [world.client(), world.client(world.other)];
       const id = world.newId();
       let { version } = await writer.create(id, { state: { n: 0 } });
-      const writing = { isOver: false };
-      const reading = (async () => {
-        for (let reads = 0; !writing.isOver || reads === 0; reads++) {
-          // A store that answers without waiting would let nobody else have a turn.
-          await breathe();
-          const { row, entries } = await reader.load(id);
-          const n = row.last / 2;
-          assertSame(row.state, { n }, `the state where there are ${row.last} messages`);
-          const texts = numbers(1, n).flatMap((turn) => [`${turn}a`, `${turn}b`]);
-          assertSame(
-            entries.map(({ content }) => content),
-            texts,
-            `the messages where the row says ${row.last}`,
-          );
-        }
-      })();
-      try {
-        for (const n of numbers(1, 25 * world.scale)) {
-          const turn = turnOn(id, version, { state: { n }, messages: [`${n}a`, `${n}b`] });
-          ({ version } = await Promise.race([
-            writer.stored(turn),
-            reading.then(() => assert.fail("the reader ended")),
-          ]));
-        }
-      } finally {
-        writing.isOver = true;
-      }
-      await reading;
+      const read = async () => {
+        const { row, entries } = await reader.load(id);
+        const n = row.last / 2;
+        assertSame(row.state, { n }, `the state where there are ${row.last} messages`);
+        const texts = numbers(1, n).flatMap((turn) => [`${turn}a`, `${turn}b`]);
+        assertSame(
+          entries.map(({ content }) => content),
+          texts,
+          `the messages where the row says ${row.last}`,
+        );
+      };
+      await readAmong(read, 25 * world.scale, async (n) => {
+        const turn = turnOn(id, version, { state: { n }, messages: [`${n}a`, `${n}b`] });
+        ({ version } = await writer.stored(turn));
+      });
     },
   },
   {

@@ -411,6 +411,19 @@ const retention: readonly Mutant[] = [
       expiresAt: set.expiresAt === undefined ? (before?.expiresAt ?? null) : set.expiresAt,
     }),
   }),
+  wrongTurns("turns that clear what they do not set", /what the rules say, each by itself/, {
+    written: (row, _, { set }) => ({ ...row, agentName: set.agentName ?? null }),
+  }),
+  mutant("turns of one call that are told one life", /what the rules say, three in a call/, {
+    turns: (right) => ({
+      commit: async (commits) => {
+        const outcomes = await right.commit(commits);
+        const [first] = outcomes;
+        const life = first !== undefined && "life" in first ? { life: first.life } : {};
+        return outcomes.map((outcome) => ("life" in outcome ? { ...outcome, ...life } : outcome));
+      },
+    }),
+  }),
   wrongTurns("turns that forget when a session ends", /sets the time anew/, {
     written: (row, before) => ({ ...row, expiresAt: before === null ? row.expiresAt : before.expiresAt }),
   }),

@@ -1,6 +1,6 @@
 import type { PersistenceAdapter } from "../contract/adapter.js";
 import type { Records, Search } from "../contract/facets.js";
-import type { Outcome, Turns } from "../contract/turns.js";
+import type { Turns } from "../contract/turns.js";
 import { type Connection, connect } from "../persistence/connection.js";
 
 /** What a wrapper puts in the place of an adapter's parts. */
@@ -64,9 +64,3 @@ function describing(adapter: PersistenceAdapter): Pick<PersistenceAdapter, "desc
   const { describe } = adapter;
   return describe === undefined ? {} : { describe: () => describe.call(adapter) };
 }
-
-/** For a store that answers too few commits. */
-export const unanswered: Outcome = {
-  status: "failed",
-  error: new TypeError("the store answered fewer commits than it was given"),
-};

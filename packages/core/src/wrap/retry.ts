@@ -4,7 +4,7 @@ import type { Json } from "../contract/json.js";
 import type { MessageRepository, SessionRepository } from "../contract/repositories.js";
 import type { Commit, Outcome, Turns } from "../contract/turns.js";
 import { type Pauses, type RetryOptions, createPauses, isPassing, repeat, untold } from "./again.js";
-import { unanswered, wrapAdapter } from "./base.js";
+import { wrapAdapter } from "./base.js";
 
 /**
  * The same store, whose calls are sent again where it could not be reached or a lock was not released in time
@@ -105,18 +105,17 @@ function retryTurns(turns: Turns, sessions: SessionRepository, begin: Begin): Tu
     return expected ?? counts.get(id) ?? null;
   }
 
-  /** What has no answer is sent again, by itself, as something that may have been applied. */
+  /**
+   * Where none has an answer, all are sent again, as something that may have been applied. Where some have, they must not
+   * wait for the others, which are handed back: core sends those again by themselves.
+   */
   async function commit(commits: readonly Commit[]): Promise<readonly Outcome[]> {
     const pauses = begin();
-    const since = commits.map(sinceOf);
-    const outcomes = [...(await send(commits, isPassing))];
-    for (;;) {
-      const lost = [...outcomes.keys()].filter((index) => isLost(outcomes[index]));
-      if (lost.length === 0 || !(await pauses.next())) return outcomes;
-      const again = lost.flatMap((index) => asRetry(commits[index], since[index] ?? null));
-      const answers = await send(again, () => true);
-      for (const [n, index] of lost.entries()) outcomes[index] = answers[n] ?? unanswered;
-    }
+    const again = commits.map((one) => ({ ...one, retry: one.retry ?? { since: sinceOf(one) } }));
+    let outcomes = await send(commits, isPassing);
+    while (outcomes.length > 0 && outcomes.every(isLost) && (await pauses.next()))
+      outcomes = await send(again, () => true);
+    return outcomes;
   }
 
   /** @param isKept whether an error of the whole call is the outcome of each commit; otherwise it is thrown. */
@@ -153,12 +152,8 @@ function retryTurns(turns: Turns, sessions: SessionRepository, begin: Begin): Tu
   };
 }
 
-function isLost(outcome: Outcome | undefined): boolean {
-  return outcome?.status === "failed" && isPassing(outcome.error);
-}
-
-function asRetry(commit: Commit | undefined, since: number | null): Commit[] {
-  return commit === undefined ? [] : [{ ...commit, retry: commit.retry ?? { since } }];
+function isLost(outcome: Outcome): boolean {
+  return outcome.status === "failed" && isPassing(outcome.error);
 }
 
 /** Of what core keeps in a row; null where it is something else. */

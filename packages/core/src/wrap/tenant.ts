@@ -6,7 +6,7 @@ import type { MessageRepository, SessionRepository } from "../contract/repositor
 import type { Filter, SessionRow } from "../contract/row.js";
 import type { Commit, Outcome, Turns } from "../contract/turns.js";
 import { ValidationError } from "../errors.js";
-import { unanswered, wrapAdapter } from "./base.js";
+import { wrapAdapter } from "./base.js";
 import { type TenantNames, createTenantNames, entryWith, newEntryWith, rowWith } from "./tenant-names.js";
 
 /**
@@ -150,6 +150,12 @@ function turnsOf(turns: Turns, { store, restore, storedId }: TenantNames): Turns
         }),
   };
 }
+
+/** For a store that answers too few commits. */
+const unanswered: Outcome = {
+  status: "failed",
+  error: new TypeError("the store answered fewer commits than it was given"),
+};
 
 const mostScopes = 1000;
 
