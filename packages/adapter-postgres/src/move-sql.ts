@@ -66,6 +66,18 @@ const recordFields = [
   ["value", "json"],
 ] as const;
 
+/**
+ * Texts that `JSON.stringify` wrote, which have no line break and are not empty: many travel as lines, since an array would
+ * need a backslash before each of their quotes.
+ */
+export const jsonTexts: ReadonlySet<string> = new Set([
+  "operation",
+  "operation_end",
+  "state",
+  "body",
+  "value",
+]);
+
 const entryNames = entryFields.map(([name]) => name).join(", ");
 
 export interface MoveText {
@@ -143,7 +155,14 @@ export function moveMany(names: Names, shape: Shape, { historyLog, scope }: Move
 }
 
 function arrays(list: readonly (readonly [string, string])[], from: number): string {
-  return list.map(([, type], index) => `$${from + index}::${type}[]`).join(", ");
+  return list
+    .map(([name, type], index) => {
+      const parameter = `$${from + index}`;
+      return jsonTexts.has(name)
+        ? `string_to_array(${parameter}, E'\\n', '')::${type}[]`
+        : `${parameter}::${type}[]`;
+    })
+    .join(", ");
 }
 
 function columnsOf(shape: Shape): number[] {

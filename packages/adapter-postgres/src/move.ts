@@ -1,6 +1,6 @@
 import { type Commit, type Committed, historyLog } from "@waymark/core/adapter";
 import { type Database, type Statement, type TextRow, type Value, prepared } from "./client.js";
-import { type Shape, fields, fullShape, maskBits, moveMany, moveOne } from "./move-sql.js";
+import { type Shape, fields, fullShape, jsonTexts, maskBits, moveMany, moveOne } from "./move-sql.js";
 import { encodeValue, scopeOf } from "./records.js";
 import { arrayOf, numberOf, operationEnd, textArray } from "./row.js";
 import type { Names } from "./schema.js";
@@ -46,9 +46,9 @@ export function createMoves(db: Database, names: Names): Moves {
       const values = columns.map((column) =>
         isOne
           ? (encoded[0]?.[column] ?? null)
-          : arrayOf(
+          : manyOf(
               encoded.map((row) => row[column] ?? null),
-              fields[column]?.[1] ?? "text",
+              column,
             ),
       );
       const doing = { operation: "commit", sessionId: isOne ? first.id : undefined };
@@ -82,6 +82,16 @@ function byShape(textOf: (shape: Shape) => { text: string; columns: readonly num
     made.set(key, next);
     return next;
   };
+}
+
+function manyOf(values: readonly Value[], column: number): Value {
+  const [name = "", type = "text"] = fields[column] ?? [];
+  return jsonTexts.has(name) ? linesOf(values) : arrayOf(values, type);
+}
+
+/** What `jsonTexts` are sent as; null is an empty line. */
+function linesOf(values: readonly Value[]): string {
+  return values.map((value) => value ?? "").join("\n");
 }
 
 function committed({ messages, at }: Commit, [life, version, last, operations]: TextRow): Committed {
@@ -162,7 +172,7 @@ function encodeEntries(commits: readonly Commit[]): Value[] {
       entries.map(({ createdAt }) => createdAt),
       "float8",
     ),
-    textArray(entries.map(({ body }) => JSON.stringify(body))),
+    linesOf(entries.map(({ body }) => JSON.stringify(body))),
   ];
 }
 
@@ -173,6 +183,6 @@ function encodeRecords(commits: readonly Commit[]): Value[] {
   return [
     ...(commits.length === 1 ? [] : [arrayOf(owners, "integer")]),
     textArray(records.map(({ key }) => key)),
-    textArray(records.map(({ value }) => encodeValue(value))),
+    linesOf(records.map(({ value }) => encodeValue(value))),
   ];
 }
