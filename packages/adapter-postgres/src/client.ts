@@ -5,7 +5,7 @@ export interface PostgresClient {
   query(statement: PostgresStatement): Promise<{ rows: (string | null)[][]; rowCount: number | null }>;
   query(text: string): Promise<unknown>;
   /**
-   * Of a single client, from `pg` 8.17 on: `I` outside of a transaction, `T` inside of one, `E` inside of one that has failed.
+   * Of a single client, in newer versions of `pg` 8: `I` outside of a transaction, `T` inside of one, `E` inside of one that has failed.
    */
   getTransactionStatus?(): string | null;
 }

@@ -142,7 +142,10 @@ const indexDefinitions = [
  * as no index has a column that every turn changes (a day, and not the time, says when it was changed last); and the log of
  * the server gets only what is between the first and the last byte that changed, so what rarely changes stands at the ends.
  */
-export function ddl(names: Names, search: SearchIndex | null): string {
+export function ddl(
+  names: Names,
+  { search, partitions }: { readonly search: SearchIndex | null; readonly partitions?: number | undefined },
+): string {
   const { sessions, messages, records, plain } = names;
   const { schema } = plain;
   const makeSchema = `DO ${literal(
@@ -154,6 +157,17 @@ export function ddl(names: Names, search: SearchIndex | null): string {
         `CREATE INDEX IF NOT EXISTS ${quote(longName(plain.sessions, purpose))} ON ${sessions} ${on};`,
     )
     .join("\n");
+  // All of a session has its id before it: a turn and a resume know the one partition of each table.
+  const endOf = (table: string, key: string, storage = "") => {
+    if (partitions === undefined) return `${storage};`;
+    const parts = Array.from({ length: partitions }, (_, rest) => {
+      const name = quote(longName(table, `p${rest}`));
+      const prefix = schema === undefined ? "" : `${quote(schema)}.`;
+      return `CREATE TABLE IF NOT EXISTS ${prefix}${name} PARTITION OF ${prefix}${quote(table)}
+  FOR VALUES WITH (MODULUS ${partitions}, REMAINDER ${rest})${storage};`;
+    });
+    return ` PARTITION BY HASH (${key});\n${parts.join("\n")}`;
+  };
   return `${schema === undefined ? "" : `${makeSchema}\n`}CREATE TABLE IF NOT EXISTS ${sessions} (
   id text COLLATE "C" PRIMARY KEY,
   life text COLLATE "C" NOT NULL,
@@ -179,7 +193,7 @@ export function ddl(names: Names, search: SearchIndex | null): string {
   expires_day date GENERATED ALWAYS AS ((expires_at AT TIME ZONE 'UTC')::date) STORED,
   state jsonb NOT NULL,
   system json
-) WITH (toast_tuple_target = 4080, fillfactor = 70);
+)${endOf(plain.sessions, "id", " WITH (toast_tuple_target = 4080, fillfactor = 70)")}
 CREATE TABLE IF NOT EXISTS ${messages} (
   session_id text COLLATE "C" NOT NULL,
   log text COLLATE "C" NOT NULL,
@@ -190,7 +204,7 @@ CREATE TABLE IF NOT EXISTS ${messages} (
   created_at timestamptz NOT NULL,
   body json NOT NULL,
   PRIMARY KEY (session_id, log, sequence)
-);
+)${endOf(plain.messages, "session_id")}
 CREATE TABLE IF NOT EXISTS ${records} (
   scope text COLLATE "C" NOT NULL,
   key text COLLATE "C" NOT NULL,
@@ -198,7 +212,7 @@ CREATE TABLE IF NOT EXISTS ${records} (
   revision text COLLATE "C" NOT NULL,
   stamp text COLLATE "C" NOT NULL,
   PRIMARY KEY (scope, key)
-);
+)${endOf(plain.records, "scope")}
 ${indexes}${search === null ? "" : searchDdl(names, search)}
 COMMENT ON TABLE ${sessions} IS 'waymark schema ${schemaVersion}';
 `;
@@ -259,7 +273,7 @@ export async function migrate(db: Database, names: Names, search: SearchIndex | 
   if (search !== null && index === "unfinished") throw unfinished(search);
   if (version === schemaVersion && index === "ready") return;
   // One message, so one transaction on one connection: whoever comes second finds everything.
-  await db.script(`SELECT pg_advisory_xact_lock(${lock});\n${ddl(names, search)}`, {
+  await db.script(`SELECT pg_advisory_xact_lock(${lock});\n${ddl(names, { search })}`, {
     operation: "initialize",
   });
 }
@@ -318,12 +332,25 @@ function foreignError(tables: readonly string[]): StorageError {
  */
 export function printSchema(options: SchemaOptions = {}): string {
   const names = namesOf(options);
-  return ddl(names, searchOf(names, options.search));
+  const { partitions } = options;
+  if (
+    partitions !== undefined &&
+    !(Number.isInteger(partitions) && partitions >= 1 && partitions <= mostPartitions)
+  )
+    throw invalid(`\`partitions\` must be an integer from 1 to ${mostPartitions}`);
+  return ddl(names, { search: searchOf(names, options.search), partitions });
 }
+
+const mostPartitions = 1000;
 
 export interface SchemaOptions extends NameOptions {
   /** As the adapter's. Default: false. */
   readonly search?: boolean | SearchOptions | undefined;
+  /**
+   * In how many partitions the tables lie, 1 to 1,000, by a hash of the session's id; it cannot be changed later. The adapter
+   * takes such tables as it takes others. Default: they are not partitioned.
+   */
+  readonly partitions?: number | undefined;
 }
 
 /** @throws `INVALID_CONFIGURATION` */

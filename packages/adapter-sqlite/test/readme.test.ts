@@ -7,24 +7,38 @@ import { promisify } from "node:util";
 import { expect, it } from "@jest/globals";
 import Database from "better-sqlite3";
 
-it("the lines of the README that need better-sqlite3 run, and store a turn", async () => {
-  const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
-  const program = /```ts no-run\n(.*?)```/s.exec(readme)?.[1] ?? "";
-  const folder = mkdtempSync(join(tmpdir(), "waymark-readme-"));
-  try {
-    const modules = fileURLToPath(new URL("../node_modules", import.meta.url));
-    symlinkSync(modules, join(folder, "node_modules"), "junction");
-    // What the package itself is called by others.
-    const own = fileURLToPath(new URL("../dist/index.js", import.meta.url));
-    writeFileSync(
-      join(folder, "main.mjs"),
-      program.replace('"@waymark/adapter-sqlite"', JSON.stringify(own)),
-    );
-    await promisify(execFile)(process.execPath, ["main.mjs"], { cwd: folder });
-    const db = new Database(join(folder, "app.db"), { readonly: true });
-    expect(db.prepare("SELECT content FROM agent_messages").pluck().all().length).toBe(1);
-    db.close();
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}, 30_000);
+const pages = [
+  ["../README.md", 1],
+  ["../../../docs/sqlite.md", 3],
+] as const;
+
+it.each(pages)(
+  "the lines of %s that need better-sqlite3 run, and store turns: %i",
+  async (page, turns) => {
+    const text = readFileSync(new URL(page, import.meta.url), "utf8");
+    const programs = [...text.matchAll(/```ts no-run\n(.*?)```/gs)].map(([, program]) => program ?? "");
+    expect(programs).toHaveLength(turns);
+    const folder = mkdtempSync(join(tmpdir(), "waymark-readme-"));
+    try {
+      const modules = fileURLToPath(new URL("../node_modules", import.meta.url));
+      symlinkSync(modules, join(folder, "node_modules"), "junction");
+      // What the package itself is called by others.
+      const own = fileURLToPath(new URL("../dist/index.js", import.meta.url));
+      const outputs: string[] = [];
+      for (const program of programs) {
+        writeFileSync(
+          join(folder, "main.mjs"),
+          program.replace('"@waymark/adapter-sqlite"', JSON.stringify(own)),
+        );
+        outputs.push((await promisify(execFile)(process.execPath, ["main.mjs"], { cwd: folder })).stdout);
+      }
+      const db = new Database(join(folder, "app.db"), { readonly: true });
+      expect(db.prepare("SELECT content FROM agent_messages").pluck().all().length).toBe(Math.min(turns, 2));
+      db.close();
+      if (turns > 1) expect(outputs.at(-1)).toBe("case-2 A table for two\n");
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+  60_000,
+);

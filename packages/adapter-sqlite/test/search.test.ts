@@ -88,6 +88,19 @@ describe("the index", () => {
     await store.connect().initialize();
   });
 
+  it("is not asked of a file that can only be read, which is told as such", async () => {
+    const store = newStore();
+    await store.connect().initialize();
+    const db = store.open({ readonly: true });
+    const expected = { code: "STORAGE_FAILED", message: expect.stringContaining("only be read") };
+    await expect(store.connect({ db, search: true }).initialize()).rejects.toMatchObject(expected);
+    const tables = { sessions: "others", messages: "other_messages" };
+    await expect(store.connect({ db, tables }).initialize()).rejects.toMatchObject(expected);
+    await store.connect({ search: true }).initialize();
+    const reading = new PersistenceManager({ adapter: store.connect({ db, search: true }) });
+    expect(await reading.search({ text: "word" })).toEqual([]);
+  });
+
   it("of a turn that is not stored has none of it", async () => {
     const store = newStore();
     const adapter = store.connect({ search: true });
