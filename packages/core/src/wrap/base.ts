@@ -8,9 +8,12 @@ export interface Parts extends Pick<
   PersistenceAdapter,
   "limits" | "sessionRepository" | "messageRepository"
 > {
+  /** Default: that of the adapter. */
+  readonly name?: string;
   turns(facet: Turns): Turns;
   records(facet: Records): Records;
-  search(facet: Search): Search;
+  /** None: the facet is dropped. */
+  readonly search?: (facet: Search) => Search;
   /** Makes the calls of `initialize` and `flush`. Default: once. */
   readonly send?: (call: () => Promise<void>) => Promise<void>;
 }
@@ -20,15 +23,15 @@ export interface Parts extends Pick<
  * Several wrappers may share one adapter: the first initializes it, and the last one to end disconnects it.
  */
 export function wrapAdapter(adapter: PersistenceAdapter, parts: Parts): PersistenceAdapter {
-  const { limits, sessionRepository, messageRepository, send = (call) => call() } = parts;
+  const { name = adapter.name, limits, sessionRepository, messageRepository } = parts;
+  const { send = (call) => call() } = parts;
   const turns = remembered(parts.turns);
   const records = remembered(parts.records);
-  const search = remembered(parts.search);
+  const search = parts.search === undefined ? () => undefined : remembered(parts.search);
   let connection: Connection | null = null;
   return {
-    name: adapter.name,
+    ...{ name, limits, sessionRepository, messageRepository },
     durability: adapter.durability,
-    ...{ limits, sessionRepository, messageRepository },
     get turns() {
       return turns(adapter.turns);
     },

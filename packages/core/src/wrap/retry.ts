@@ -63,6 +63,9 @@ function retryMessages(messages: MessageRepository, begin: Begin): MessageReposi
     insert: (entries) => repeat(begin(), () => messages.insert(entries)),
     findBySessionId: (id, range) => repeat(begin(), () => messages.findBySessionId(id, range)),
     deleteBySessionId: (id, range) => repeat(begin(), () => messages.deleteBySessionId(id, range)),
+    ...(messages.replace === undefined
+      ? undefined
+      : { replace: (entries) => repeat(begin(), async () => (await messages.replace?.(entries)) ?? 0) }),
   };
 }
 

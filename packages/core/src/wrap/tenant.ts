@@ -3,7 +3,7 @@ import type { Records, Search, SearchHit, StoredRecord } from "../contract/facet
 import { checkFind, compareBytes, encodeCursor } from "../contract/find.js";
 import { checkRecordKey } from "../contract/id.js";
 import type { MessageRepository, SessionRepository } from "../contract/repositories.js";
-import type { Filter, SessionRow } from "../contract/row.js";
+import type { Entry, Filter, SessionRow } from "../contract/row.js";
 import type { Commit, Outcome, Turns } from "../contract/turns.js";
 import { ValidationError } from "../errors.js";
 import { wrapAdapter } from "./base.js";
@@ -92,17 +92,21 @@ function messagesOf(
   messages: MessageRepository,
   { store, restore, storedId }: TenantNames,
 ): MessageRepository {
+  const storedEntries = (entries: readonly Entry[], operation: string): Entry[] => {
+    for (const { sessionId } of entries) storedId(sessionId, operation);
+    return entries.map((entry) => entryWith(store, entry));
+  };
   return {
-    insert: async (entries) => {
-      for (const { sessionId } of entries) storedId(sessionId, "insert");
-      await messages.insert(entries.map((entry) => entryWith(store, entry)));
-    },
+    insert: async (entries) => messages.insert(storedEntries(entries, "insert")),
     findBySessionId: async (id, range) => {
       const entries = await messages.findBySessionId(storedId(id, "findBySessionId"), range);
       return entries.map((entry) => entryWith(restore, entry));
     },
     deleteBySessionId: async (id, range) =>
       messages.deleteBySessionId(storedId(id, "deleteBySessionId"), range),
+    ...(messages.replace === undefined
+      ? undefined
+      : { replace: async (entries) => (await messages.replace?.(storedEntries(entries, "replace"))) ?? 0 }),
   };
 }
 

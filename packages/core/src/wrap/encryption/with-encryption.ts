@@ -4,6 +4,7 @@ import { checkId, checkRecordKey } from "../../contract/id.js";
 import type { MessageRepository, SessionRepository } from "../../contract/repositories.js";
 import type { Entry } from "../../contract/row.js";
 import { ValidationError } from "../../errors.js";
+import { wrapAdapter } from "../base.js";
 import { type Cipher, createCipher } from "./cipher.js";
 import { type EncryptionKey, prepareKeys } from "./keys.js";
 import { openEntry, openRecord, openRow, sealEntry, sealRecord, sealRow } from "./parts.js";
@@ -52,41 +53,18 @@ export function withEncryption(adapter: PersistenceAdapter, options: EncryptionO
       },
     );
   const cipher = createCipher(prepareKeys(keys, "withEncryption"), plaintext === "accept");
-  // Facets are final only once `initialize` has resolved, so each is looked for when it is asked for.
-  const sessionsOf = remembered((sessions: SessionRepository) => encryptSessions(sessions, cipher));
-  const messagesOf = remembered((messages: MessageRepository) => encryptMessages(messages, cipher));
-  const turnsOf = remembered((turns: NonNullable<PersistenceAdapter["turns"]>) =>
-    encryptTurns(turns, cipher),
-  );
-  const recordsOf = remembered((records: Records) => encryptRecords(records, cipher));
-  const encrypted: PersistenceAdapter = {
-    get name() {
-      return `${adapter.name}, encrypted`;
+  const encrypted = wrapAdapter(adapter, {
+    name: `${adapter.name}, encrypted`,
+    // Base64 writes three bytes as four.
+    limits: {
+      ...adapter.limits,
+      commitBytes: Math.floor(((adapter.limits.commitBytes - overheadBytes) * 3) / 4),
     },
-    get durability() {
-      return adapter.durability;
-    },
-    get limits() {
-      // Base64 writes three bytes as four.
-      return { commitBytes: Math.floor(((adapter.limits.commitBytes - overheadBytes) * 3) / 4) };
-    },
-    get sessionRepository() {
-      return sessionsOf(adapter.sessionRepository);
-    },
-    get messageRepository() {
-      return messagesOf(adapter.messageRepository);
-    },
-    get turns() {
-      return adapter.turns && turnsOf(adapter.turns);
-    },
-    get records() {
-      return adapter.records && recordsOf(adapter.records);
-    },
-    initialize: async () => adapter.initialize?.(),
-    flush: async () => adapter.flush?.(),
-    disconnect: async () => adapter.disconnect?.(),
-    ...(adapter.describe === undefined ? undefined : { describe: adapter.describe.bind(adapter) }),
-  };
+    sessionRepository: encryptSessions(adapter.sessionRepository, cipher),
+    messageRepository: encryptMessages(adapter.messageRepository, cipher),
+    turns: (turns) => encryptTurns(turns, cipher),
+    records: (records) => encryptRecords(records, cipher),
+  });
   wrappers.add(encrypted);
   return encrypted;
 }
@@ -98,15 +76,6 @@ export function refuseEncrypted(adapter: PersistenceAdapter, operation: string):
   if (!wrappers.has(adapter)) return;
   const message = `${operation}: this adapter encrypts already; pass the one that it was made of`;
   throw new ValidationError("INVALID_ARGUMENT", message, { operation });
-}
-
-/** What was made of the same thing before, so that what it has learnt is kept. */
-function remembered<T, R>(make: (from: T) => R): (from: T) => R {
-  let made: { readonly from: T; readonly result: R } | undefined;
-  return (from) => {
-    if (made?.from !== from) made = { from, result: make(from) };
-    return made.result;
-  };
 }
 
 function encryptSessions(sessions: SessionRepository, cipher: Cipher): SessionRepository {
