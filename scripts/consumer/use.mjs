@@ -92,7 +92,7 @@ function kit() {
   const harness = {
     name: "memory",
     open: async () => ({ connect: () => new MemoryAdapter(), remove: async () => {} }),
-    expects: { durability: "process", turns: true, records: false, search: false },
+    expects: { durability: "process", turns: true, records: false, search: false, network: "none" },
   };
   const nothing = () => {};
   const runner = {

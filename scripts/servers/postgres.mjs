@@ -1,6 +1,10 @@
 // PostgreSQL for the tests: by Docker Compose, otherwise a private cluster of the binaries that are on this machine.
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+// `node scripts/servers/postgres.mjs FOLDER PORT PASSWORD` runs one for a test of its own, as scripts/private.mjs says.
+import { spawn } from "node:child_process";
+import { chownSync, existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { runPrivate } from "../private.mjs";
 import { run } from "../run.mjs";
 import { compose, folderOf, freePort, installDebian, runAs, unprivileged } from "../service.mjs";
 
@@ -27,7 +31,8 @@ async function findBinaries() {
   );
 }
 
-export async function byBinaries() {
+/** Answers `{ binaries }`, which are installed where they are missing, or a sentence that says why there are none. */
+async function needBinaries() {
   let binaries = await findBinaries();
   if (binaries === undefined) {
     // Without a cluster of its own the package starts nothing on the default port.
@@ -37,7 +42,13 @@ export async function byBinaries() {
     if (problem !== undefined) return problem;
     binaries = await findBinaries();
   }
-  if (binaries === undefined) return "No initdb and pg_ctl were found.";
+  return binaries === undefined ? "No initdb and pg_ctl were found." : { binaries };
+}
+
+export async function byBinaries() {
+  const needed = await needBinaries();
+  if (typeof needed === "string") return needed;
+  const { binaries } = needed;
   const user = await unprivileged("postgres", "nobody");
   const { folder, remove } = folderOf(user);
   const data = join(folder, "data");
@@ -68,9 +79,48 @@ export async function byBinaries() {
   return `pg_ctl could not start it: ${said}.`;
 }
 
+/** Runs a cluster whose user has to log in by its password. Answers `{ port, child }`, or why it does not come up. */
+async function startOwn(folder, wantedPort, password) {
+  const needed = await needBinaries();
+  if (typeof needed === "string") return needed;
+  const program = (name) => join(needed.binaries, name);
+  const user = await unprivileged("postgres", "nobody");
+  if (user) chownSync(folder, user.uid, user.gid);
+  const data = join(folder, "data");
+  if (!existsSync(join(data, "PG_VERSION"))) {
+    const pwfile = join(folder, "password");
+    writeFileSync(pwfile, password);
+    const initdb = [program("initdb"), "-D", data, "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync"];
+    const login = ["--auth=scram-sha-256", `--pwfile=${pwfile}`];
+    if (!(await runAs(user, [...initdb, ...login], folder))) return "initdb failed.";
+  }
+  let said = "";
+  // Where it was killed, its processes may hold the data for a moment longer.
+  for (let tries = 0; tries < 50; tries++) {
+    const port = wantedPort === 0 ? await freePort() : wantedPort;
+    const settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=60"];
+    const args = ["-D", data, "-p", String(port), ...settings.flatMap((setting) => ["-c", setting])];
+    const child = spawn(program("postgres"), args, {
+      ...user,
+      cwd: folder,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    child.stderr.on("data", (chunk) => (said = `${said}${chunk}`.slice(-2000)));
+    while (child.exitCode === null && child.signalCode === null) {
+      const { ok } = await run([program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", String(port)]);
+      if (ok) return { port, child };
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return `PostgreSQL did not come up: ${said.trim()}`;
+}
+
 export default {
   name: "PostgreSQL",
   variable: "WAYMARK_TEST_POSTGRES",
   suites: ["adapter-postgres", "adapter-prisma", "express-postgres"],
   ways: [byCompose, byBinaries],
 };
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await runPrivate(startOwn);

@@ -1,5 +1,8 @@
 // Redis for the tests: by Docker Compose, otherwise a private server of the binary that is on this machine.
+// `node scripts/servers/redis.mjs FOLDER PORT SETTING...` runs one for a test of its own, as scripts/private.mjs says.
 import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { runPrivate } from "../private.mjs";
 import { run } from "../run.mjs";
 import { compose, folderOf, freePort, installDebian } from "../service.mjs";
 
@@ -25,22 +28,41 @@ export async function redisVersion() {
 /** Starts one server in a folder of its own. Answers `{ port, stop }`, or undefined where it does not come up. */
 export async function startRedis(...settings) {
   const { folder, remove } = folderOf(undefined);
-  const port = await freePort();
+  const server = await startIn(folder, await freePort(), ...settings);
+  if (server === undefined) {
+    remove();
+    return undefined;
+  }
+  const { port, end } = server;
+  return { port, stop: () => end().then(remove) };
+}
+
+async function startIn(folder, port, ...settings) {
   const args = ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder, ...durable, ...settings];
   const child = spawn("redis-server", args, { stdio: "ignore" });
   const ended = new Promise((resolve) => child.once("exit", resolve).once("error", resolve));
-  const stop = async () => {
+  const end = async () => {
     child.kill("SIGKILL");
     await ended;
-    remove();
   };
   for (let tries = 0; tries < 100 && child.exitCode === null; tries++) {
-    if ((await run(["redis-cli", "-p", String(port), "ping"])).output.trim() === "PONG")
-      return { port, stop };
+    const { output } = await run(["redis-cli", "-p", String(port), "ping"]);
+    // One that wants a password says so when it is ready.
+    if (/^(PONG|NOAUTH)/.test(output)) return { port, child, end };
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  await stop();
+  await end();
   return undefined;
+}
+
+async function startOwn(folder, wantedPort, ...settings) {
+  const problem = await needRedis();
+  if (problem !== undefined) return problem;
+  for (let tries = 0; tries < 3; tries++) {
+    const server = await startIn(folder, wantedPort === 0 ? await freePort() : wantedPort, ...settings);
+    if (server !== undefined) return server;
+  }
+  return "redis-server did not come up.";
 }
 
 async function byCompose() {
@@ -67,3 +89,5 @@ export default {
   suites: ["adapter-redis"],
   ways: [byCompose, byBinaries],
 };
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await runPrivate(startOwn);

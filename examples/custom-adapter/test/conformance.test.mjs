@@ -21,7 +21,7 @@ testAdapter(
         },
       };
     },
-    expects: { durability: "commit", turns: false, records: false, search: false },
+    expects: { durability: "commit", turns: false, records: false, search: false, network: "none" },
     processEntry: new URL("./process-entry.mjs", import.meta.url),
   },
   { describe, it, beforeAll: before, afterAll: after },

@@ -61,6 +61,27 @@ describe("a store that takes whole turns", () => {
     expect(await manager.saveTurn(turn)).toMatchObject({ first: 1, replayed: false });
   });
 
+  it("names each caller's own session where a whole group has no answer", async () => {
+    const { adapter } = through(async () => {
+      throw noAnswer();
+    });
+    const manager = new PersistenceManager({ adapter });
+    const ids = Array.from({ length: 8 }, (_, index) => `s${index}`);
+    const results = await Promise.allSettled(
+      ids.map((id) => manager.saveTurn({ session: createSession({ id }), messages: [said(id)] })),
+    );
+    expect(results.map((result) => (result.status === "rejected" ? result.reason : null))).toEqual(
+      ids.map((sessionId) =>
+        expect.objectContaining({
+          sessionId,
+          name: "StorageError",
+          code: "STORAGE_UNAVAILABLE",
+          retryable: true,
+        }),
+      ),
+    );
+  });
+
   it("keeps a bad commit from touching its neighbours in a group", async () => {
     const groups: number[] = [];
     const { adapter } = through(async (commits, memory) => {

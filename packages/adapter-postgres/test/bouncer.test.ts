@@ -7,7 +7,7 @@ const pooling = { connectionString: bouncerUrl() };
 testAdapter(
   {
     name: "PostgreSQL behind PgBouncer",
-    expects: { durability: "commit", turns: true, records: true, search: false },
+    expects: { durability: "commit", turns: true, records: true, search: false, network: "none" },
     processEntry: new URL("./bouncer-entry.mjs", import.meta.url),
     async open() {
       const store = openSchema("bouncer", pooling);

@@ -11,7 +11,7 @@ const keys = [{ id: "k1", key: new Uint8Array(32).fill(1) }];
 testAdapter(
   {
     name: "PostgreSQL, encrypted",
-    expects: { durability: "commit", turns: true, records: true, search: false },
+    expects: { durability: "commit", turns: true, records: true, search: false, network: "none" },
     processEntry: new URL("./encrypted-entry.mjs", import.meta.url),
     async open() {
       const store = openSchema("encrypted");

@@ -1,9 +1,10 @@
-import { once } from "node:events";
-import { type AddressInfo, type Socket, connect, createServer } from "node:net";
-import { afterAll, beforeAll, expect, it } from "@jest/globals";
+import { inspect } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { createProxy } from "@waymark/adapter-testkit";
 import { PersistenceManager, createSession } from "@waymark/core";
 import { PostgreSQLAdapter } from "../src/index.js";
-import { openPool, openSchema, url } from "./server.js";
+import { type PrivateServer, password, startServer, wantsServer } from "./private-server.js";
+import { addressOf, openPool, openSchema, urlAt } from "./server.js";
 
 const store = openSchema("failures");
 const said = (content: string) => ({ role: "user", content }) as const;
@@ -11,48 +12,10 @@ const said = (content: string) => ({ role: "user", content }) as const;
 beforeAll(() => store.connect().initialize());
 afterAll(() => store.remove());
 
-/** Something between client and server that can be closed and opened again. */
-async function openProxy() {
-  const { hostname, port } = new URL(url);
-  const sockets = new Set<Socket>();
-  const make = () =>
-    createServer((incoming) => {
-      const outgoing = connect(Number(port), hostname);
-      for (const [from, to] of [
-        [incoming, outgoing],
-        [outgoing, incoming],
-      ] as const) {
-        sockets.add(from);
-        from.pipe(to);
-        from.on("error", () => to.destroy()).on("close", () => (to.destroy(), sockets.delete(from)));
-      }
-    });
-  let server = make();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port: own } = server.address() as AddressInfo;
-  const address = new URL(url);
-  address.host = `127.0.0.1:${own}`;
-  return {
-    url: address.href,
-    close: async () => {
-      const closed = once(server, "close");
-      server.close();
-      for (const socket of sockets) socket.destroy();
-      await closed;
-    },
-    open: async () => {
-      server = make();
-      server.listen(own, "127.0.0.1");
-      await once(server, "listening");
-    },
-  };
-}
-
 it("a server that is not there is told as such, with no secret in the message", async () => {
-  const proxy = await openProxy();
+  const proxy = await createProxy(addressOf());
   await proxy.close();
-  const address = new URL(proxy.url);
+  const address = new URL(urlAt(proxy));
   address.password = "sesame";
   const pool = openPool({ connectionString: address.href });
   const adapter = new PostgreSQLAdapter({ client: pool, schema: store.schema });
@@ -137,24 +100,73 @@ it("turns go on when their connections are killed, none lost and none twice", as
 }, 60_000);
 
 it("a server that goes away and comes back is used again", async () => {
-  const proxy = await openProxy();
-  const pool = openPool({ connectionString: proxy.url });
+  const proxy = await createProxy(addressOf());
+  const pool = openPool({ connectionString: urlAt(proxy) });
   const manager = new PersistenceManager({
     adapter: new PostgreSQLAdapter({ client: pool, schema: store.schema }),
   });
   const session = createSession({ id: "back" });
   await manager.saveTurn({ session, messages: [said("1")] });
-  await proxy.close();
+  await proxy.refuse();
   const turn = { session, messages: [said("2")], operationId: "two" };
   await expect(manager.saveTurn(turn)).rejects.toMatchObject({
     code: "STORAGE_UNAVAILABLE",
     retryable: true,
   });
   await expect(manager.loadSessionState("back")).rejects.toMatchObject({ code: "STORAGE_UNAVAILABLE" });
-  await proxy.open();
+  await proxy.heal();
   expect(await manager.saveTurn(turn)).toMatchObject({ first: 2, last: 2, replayed: false });
   expect((await manager.loadSessionHistory("back")).map(({ content }) => content)).toEqual(["1", "2"]);
   await manager.close();
   await pool.end();
   await proxy.close();
+});
+
+// Where it must not be left out, its absence is a failure.
+(wantsServer ? describe : describe.skip)("a server of its own", () => {
+  let server: PrivateServer;
+  beforeAll(async () => {
+    server = await startServer();
+  }, 60_000);
+  afterAll(() => server.remove());
+
+  it("that refuses the login says so, without the password", async () => {
+    for (const login of ["postgres:wrong-guess", "nobody-here:wrong-guess"]) {
+      const pool = openPool({ connectionString: server.url.replace(`postgres:${password}`, login) });
+      const adapter = store.connect({ client: pool });
+      for (const call of [() => adapter.initialize(), () => adapter.sessionRepository.findById("s")]) {
+        const error: unknown = await call().catch((caught: unknown) => caught);
+        expect(error).toMatchObject({
+          ...{ code: "STORAGE_FAILED", retryable: false },
+          message: expect.stringContaining("refused the login"),
+        });
+        expect(inspect(error, { depth: 12, showHidden: true })).not.toMatch(/wrong-guess|open-sesame/);
+      }
+      await pool.end();
+    }
+  });
+
+  it("that only reads says so", async () => {
+    const options = "-c default_transaction_read_only=on";
+    const pool = openPool({ connectionString: server.url, options });
+    const adapter = store.connect({ client: pool });
+    await expect(adapter.initialize()).rejects.toMatchObject({
+      ...{ code: "STORAGE_FAILED", retryable: false },
+      message: expect.stringContaining("only reads"),
+    });
+    await pool.end();
+  });
+
+  it("that is not there when the adapter is made is used when it is", async () => {
+    await server.stop();
+    const pool = openPool({ connectionString: server.url });
+    const adapter = store.connect({ client: pool });
+    const error: unknown = await adapter.initialize().catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ code: "STORAGE_UNAVAILABLE", retryable: true });
+    expect(inspect(error, { depth: 12, showHidden: true })).not.toContain(password);
+    await server.start();
+    await adapter.initialize();
+    expect(await adapter.sessionRepository.findById("s")).toBeNull();
+    await pool.end();
+  }, 60_000);
 });

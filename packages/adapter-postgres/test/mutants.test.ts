@@ -27,7 +27,7 @@ function harness({ client = (pool) => pool, max = 1, isShared = false }: Wrong):
   let stores = 0;
   return {
     name: "mutant",
-    expects: { durability: "commit", turns: true, records: true, search: false },
+    expects: { durability: "commit", turns: true, records: true, search: false, network: "none" },
     processEntry: new URL("./process-entry.mjs", import.meta.url),
     async open() {
       const store = shared ?? openSchema("mutant");

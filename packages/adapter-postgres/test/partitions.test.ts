@@ -23,7 +23,7 @@ describe("tables that are partitioned by session", () => {
     const results = await runKit(
       {
         name: "partitioned",
-        expects: { durability: "commit", turns: true, records: true, search: true },
+        expects: { durability: "commit", turns: true, records: true, search: true, network: "none" },
         processEntry: new URL("./process-entry.mjs", import.meta.url),
         async open() {
           const store = await openPartitioned("partitioned_kit");

@@ -1,3 +1,4 @@
+import type { Address } from "@waymark/adapter-testkit";
 import { Pool, type PoolConfig } from "pg";
 import { PostgreSQLAdapter, type PostgreSQLAdapterOptions } from "../src/index.js";
 
@@ -12,6 +13,18 @@ export function bouncerUrl(): string {
   const address = process.env["WAYMARK_TEST_PGBOUNCER"];
   if (address === undefined || address === "") throw new Error("WAYMARK_TEST_PGBOUNCER names no server");
   return address;
+}
+
+/** The same database at another address, such as that of a proxy. */
+export function urlAt({ host, port }: Address, of = url): string {
+  const address = new URL(of);
+  address.host = `${host}:${port}`;
+  return address.href;
+}
+
+export function addressOf(of = url): Address {
+  const { hostname, port } = new URL(of);
+  return { host: hostname, port: Number(port === "" ? 5432 : port) };
 }
 
 /** A pool whose idle connections may die without ending the process. */

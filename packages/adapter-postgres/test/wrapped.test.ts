@@ -15,7 +15,7 @@ function harness(
 ): Harness {
   return {
     name,
-    expects: { durability: "commit", turns: true, records: true, search: false },
+    expects: { durability: "commit", turns: true, records: true, search: false, network: "none" },
     processEntry: new URL("./wrapped-entry.mjs", import.meta.url),
     async open() {
       const store = openSchema("wrapped");

@@ -5,7 +5,7 @@ import { openDatabase } from "./mysql.js";
 testAdapter(
   {
     name: "Prisma on MariaDB",
-    expects: { durability: "commit", turns: true, records: true, search: false },
+    expects: { durability: "commit", turns: true, records: true, search: false, network: "none" },
     processEntry: new URL("./process-entry.mjs", import.meta.url),
     async open() {
       const store = await openDatabase("kit");

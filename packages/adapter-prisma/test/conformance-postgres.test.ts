@@ -1,28 +1,79 @@
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { afterAll, beforeAll, describe, it } from "@jest/globals";
-import { testAdapter } from "@waymark/adapter-testkit";
-import { openSchema } from "./postgres.js";
+import { PrismaPg } from "@prisma/adapter-pg";
+import { type Harness, type TestStore, testAdapter } from "@waymark/adapter-testkit";
+import { startPrivate } from "../../../scripts/private.mjs";
+import { PrismaClient } from "../.clients/postgresql/client.js";
+import { PrismaAdapter } from "../src/index.js";
+import { addressOf, openPool, openSchema, tables, url, urlAt } from "./postgres.js";
 
-testAdapter(
-  {
-    name: "Prisma on PostgreSQL",
-    expects: { durability: "commit", turns: true, records: true, search: false },
-    processEntry: new URL("./process-entry.mjs", import.meta.url),
-    async open() {
-      const store = await openSchema("kit");
-      const count = async (table: string, column: string, id: string): Promise<number> => {
-        const text = `SELECT count(*)::integer AS n FROM "${store.schema}".${table} WHERE ${column} = $1`;
-        return Number((await store.query(text, [id]))[0]?.["n"]);
-      };
-      return {
-        connect: () => store.connect(),
-        remove: () => store.remove(),
-        address: { provider: "postgresql", schema: store.schema },
-        raw: {
-          session: async (id) => (await count("agent_sessions", "id", id)) > 0,
-          messages: (id) => count("agent_messages", "session_id", id),
-        },
-      };
+const password = "open-sesame";
+
+async function openStore(connectionString = url): Promise<TestStore> {
+  const store = await openSchema("kit", tables, connectionString);
+  const ends: (() => Promise<void>)[] = [];
+  const count = async (table: string, column: string, id: string): Promise<number> => {
+    const text = `SELECT count(*)::integer AS n FROM "${store.schema}".${table} WHERE ${column} = $1`;
+    return Number((await store.query(text, [id]))[0]?.["n"]);
+  };
+  /** The driver adapter does not listen to a connection at each moment of its life, so the pool is the application's own. */
+  const adapterAt = (address: string) => {
+    const pool = openPool({ connectionString: address, password });
+    pool.on("connect", (client) => client.on("error", () => {}));
+    const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { schema: store.schema }) });
+    ends.push(async () => {
+      await prisma.$disconnect();
+      await pool.end();
+    });
+    return new PrismaAdapter({ prisma });
+  };
+  return {
+    connect: () => adapterAt(connectionString),
+    remove: async () => {
+      await Promise.all(ends.map((end) => end()));
+      await store.remove();
     },
+    address: { provider: "postgresql", schema: store.schema },
+    raw: {
+      session: async (id) => (await count("agent_sessions", "id", id)) > 0,
+      messages: (id) => count("agent_messages", "session_id", id),
+    },
+    network: {
+      ...addressOf(connectionString),
+      connect: (at) => adapterAt(urlAt(at, connectionString)),
+      secrets: [password],
+    },
+  };
+}
+
+async function openServer() {
+  const server = await startPrivate("postgres", password);
+  return {
+    ...server,
+    store: await openStore(`postgres://postgres:${password}@${server.host}:${server.port}/postgres`),
+  };
+}
+
+/** A server that is killed needs its programs here. Where it must not be left out, their absence is a failure. */
+const wantsServer =
+  existsSync("/usr/lib/postgresql") ||
+  spawnSync("pg_config", ["--bindir"]).status === 0 ||
+  process.env["CI"] === "true";
+
+const harness: Harness = {
+  name: "Prisma on PostgreSQL",
+  expects: {
+    ...{ durability: "commit", turns: true, records: true, search: false },
+    network: wantsServer ? "restart" : "proxy",
   },
-  { describe, it, beforeAll, afterAll },
-);
+  processEntry: new URL("./process-entry.mjs", import.meta.url),
+  open: () => openStore(),
+  budgets: {
+    turn: { roundTrips: 5, bytes: 5500 },
+    resume: { roundTrips: 2, bytes: 10_000 },
+  },
+  ...(wantsServer && { openServer }),
+};
+
+testAdapter(harness, { describe, it, beforeAll, afterAll });

@@ -5,7 +5,7 @@ import { openFile } from "./sqlite.js";
 testAdapter(
   {
     name: "Prisma on SQLite",
-    expects: { durability: "commit", turns: true, records: true, search: false },
+    expects: { durability: "commit", turns: true, records: true, search: false, network: "none" },
     processEntry: new URL("./process-entry.mjs", import.meta.url),
     async open() {
       const store = await openFile();

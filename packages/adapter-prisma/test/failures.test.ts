@@ -1,12 +1,11 @@
-import { once } from "node:events";
-import { type AddressInfo, type Socket, connect, createServer } from "node:net";
 import { afterAll, beforeAll, expect, it } from "@jest/globals";
 import { PrismaPg } from "@prisma/adapter-pg";
+import { createProxy } from "@waymark/adapter-testkit";
 import { PersistenceManager, createSession } from "@waymark/core";
 import type { SessionRow } from "@waymark/core/adapter";
 import { PrismaClient } from "../.clients/postgresql/client.js";
 import { PrismaAdapter } from "../src/index.js";
-import { openPool, openSchema, url } from "./postgres.js";
+import { addressOf, openPool, openSchema, url, urlAt } from "./postgres.js";
 import { openFile } from "./sqlite.js";
 
 const said = (content: string) => ({ role: "user", content }) as const;
@@ -31,51 +30,13 @@ const row: SessionRow = {
   ...{ route: null, step: null, state: {}, dirty: false, system: {} },
 };
 
-/** Something between client and server that can be closed and opened again. */
-async function openProxy() {
-  const { hostname, port } = new URL(url);
-  const sockets = new Set<Socket>();
-  const make = () =>
-    createServer((incoming) => {
-      const outgoing = connect(Number(port), hostname);
-      for (const [from, to] of [
-        [incoming, outgoing],
-        [outgoing, incoming],
-      ] as const) {
-        sockets.add(from);
-        from.pipe(to);
-        from.on("error", () => to.destroy()).on("close", () => (to.destroy(), sockets.delete(from)));
-      }
-    });
-  let server = make();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port: own } = server.address() as AddressInfo;
-  const address = new URL(url);
-  address.host = `127.0.0.1:${own}`;
-  return {
-    url: address.href,
-    close: async () => {
-      const closed = once(server, "close");
-      server.close();
-      for (const socket of sockets) socket.destroy();
-      await closed;
-    },
-    open: async () => {
-      server = make();
-      server.listen(own, "127.0.0.1");
-      await once(server, "listening");
-    },
-  };
-}
-
 const clientAt = (connectionString: string) =>
   new PrismaClient({ adapter: new PrismaPg({ connectionString }, { schema: store.schema }) });
 
 it("a server that is not there is told as such, with no secret in the message", async () => {
-  const proxy = await openProxy();
+  const proxy = await createProxy(addressOf());
   await proxy.close();
-  const address = new URL(proxy.url);
+  const address = new URL(urlAt(proxy));
   address.password = "sesame";
   const prisma = clientAt(address.href);
   const adapter = new PrismaAdapter({ prisma });
@@ -207,19 +168,19 @@ it("turns go on when their connections are killed, none lost and none twice", as
 }, 120_000);
 
 it("a server that goes away and comes back is used again", async () => {
-  const proxy = await openProxy();
-  const prisma = clientAt(proxy.url);
+  const proxy = await createProxy(addressOf());
+  const prisma = clientAt(urlAt(proxy));
   const manager = new PersistenceManager({ adapter: new PrismaAdapter({ prisma }) });
   const session = createSession({ id: "back" });
   await manager.saveTurn({ session, messages: [said("1")] });
-  await proxy.close();
+  await proxy.refuse();
   const turn = { session, messages: [said("2")], operationId: "two" };
   await expect(manager.saveTurn(turn)).rejects.toMatchObject({
     code: "STORAGE_UNAVAILABLE",
     retryable: true,
   });
   await expect(manager.loadSessionState("back")).rejects.toMatchObject({ code: "STORAGE_UNAVAILABLE" });
-  await proxy.open();
+  await proxy.heal();
   expect(await manager.saveTurn(turn)).toMatchObject({ first: 2, last: 2, replayed: false });
   expect((await manager.loadSessionHistory("back")).map(({ content }) => content)).toEqual(["1", "2"]);
   await manager.close();

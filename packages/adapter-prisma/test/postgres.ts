@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { PrismaPg } from "@prisma/adapter-pg";
+import type { Address } from "@waymark/adapter-testkit";
 import { Pool, type PoolConfig } from "pg";
 import { PrismaClient } from "../.clients/postgresql/client.js";
 import { PrismaAdapter, type PrismaAdapterOptions } from "../src/index.js";
@@ -12,20 +13,32 @@ export const url: string = found;
 
 export const tables = readFileSync(new URL("sql/postgresql.sql", import.meta.url), "utf8");
 
+/** The same database at another address, such as that of a proxy. */
+export function urlAt({ host, port }: Address, of = url): string {
+  const address = new URL(of);
+  address.host = `${host}:${port}`;
+  return address.href;
+}
+
+export function addressOf(of = url): Address {
+  const { hostname, port } = new URL(of);
+  return { host: hostname, port: Number(port === "" ? 5432 : port) };
+}
+
 export function openPool(options: PoolConfig = {}): Pool {
   return new Pool({ connectionString: url, max: 4, ...options }).on("error", () => {});
 }
 
 let schemas = 0;
 
-/** A schema of its own in PostgreSQL, with what opens clients and adapters on it and what removes it. */
-export async function openSchema(name = "test", sql = tables) {
+/** A schema of its own in PostgreSQL, on the server of the URL, with what opens clients and adapters on it and what removes it. */
+export async function openSchema(name = "test", sql = tables, connectionString = url) {
   const schema = `${name}_${process.pid}_${process.env["JEST_WORKER_ID"] ?? 0}_${schemas++}`;
-  const pool = openPool({ options: `-c search_path=${schema}` });
+  const pool = openPool({ connectionString, options: `-c search_path=${schema}` });
   const clients: PrismaClient[] = [];
   await pool.query(`CREATE SCHEMA "${schema}"; SET search_path TO "${schema}"; ${sql}`);
   const client = (options: PoolConfig = {}): PrismaClient => {
-    const config = { connectionString: url, max: 4, ...options };
+    const config = { connectionString, max: 4, ...options };
     const made = new PrismaClient({ adapter: new PrismaPg(config, { schema }) });
     clients.push(made);
     return made;

@@ -1,4 +1,5 @@
-import { Cluster, Redis } from "ioredis";
+import type { Address } from "@waymark/adapter-testkit";
+import { Cluster, Redis, type RedisOptions } from "ioredis";
 import { RedisAdapter } from "../src/index.js";
 
 /** A server to run the same tests on. */
@@ -17,6 +18,17 @@ export const single = {
   name: "Redis",
   connect: () => new Redis(variable("WAYMARK_TEST_REDIS")),
 } as const satisfies TestServer;
+
+/** Where the single server listens. */
+export function addressOf(): Address {
+  const { hostname, port } = new URL(variable("WAYMARK_TEST_REDIS"));
+  return { host: hostname, port: Number(port === "" ? 6379 : port) };
+}
+
+/** A client of whatever listens there, whose connection may break. */
+export function clientAt({ host, port }: Address, options: RedisOptions = {}): Redis {
+  return new Redis(port, host, options).on("error", () => {});
+}
 
 export const cluster = {
   name: "Redis Cluster",

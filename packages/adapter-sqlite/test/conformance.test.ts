@@ -3,7 +3,7 @@ import { testAdapter } from "@waymark/adapter-testkit";
 import { SQLiteAdapter } from "../src/index.js";
 import { openSqlJs, openStore } from "./stores.js";
 
-const facets = { turns: true, records: true };
+const facets = { turns: true, records: true, network: "none" } as const;
 const processEntry = new URL("./process-entry.mjs", import.meta.url);
 const runner = { describe, it, beforeAll, afterAll };
 

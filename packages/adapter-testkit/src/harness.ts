@@ -1,4 +1,5 @@
 import type { Json, PersistenceAdapter } from "@waymark/core/adapter";
+import type { Address } from "./proxy.js";
 
 /** What the kit has to know of an adapter to test it. */
 export interface Harness {
@@ -13,6 +14,38 @@ export interface Harness {
    * `races` and `kills` need it, unless the adapter's durability is `process`.
    */
   readonly processEntry?: URL | string;
+  /** What a turn and a resume may cost at most. Needed where `expects.network` is not `none`. */
+  readonly budgets?: Budgets;
+  /** Starts a server of the kit's own, which it stops and starts again. Needed where `expects.network` is `restart`. */
+  openServer?(): Promise<TestServer>;
+}
+
+/** What the kit counts between an adapter and its server: once connections are made and statements are prepared. */
+export interface Budgets {
+  /** One saved turn of two messages, until it is where it belongs. */
+  readonly turn: Budget;
+  /** A session's state with its last ten messages. */
+  readonly resume: Budget;
+}
+
+export interface Budget {
+  readonly roundTrips: number;
+  /** Both ways together, with all that the protocol adds. */
+  readonly bytes: number;
+}
+
+/** A server that nobody else uses, and that keeps what it has acknowledged when it is killed. */
+export interface TestServer {
+  /** An empty store on it. Its `remove` is called first. */
+  readonly store: TestStore;
+  /** Ends the server's process at once, as SIGKILL does. Resolves when it is gone. */
+  kill(): Promise<void>;
+  /** Has the server end by itself, without waiting for its clients. Resolves when it is gone. */
+  stop(): Promise<void>;
+  /** Starts it again, with its data and at its address. Resolves when it answers. */
+  start(): Promise<void>;
+  /** Ends it and removes its data. */
+  remove(): Promise<void>;
 }
 
 /** A store that the kit may fill. */
@@ -33,6 +66,19 @@ export interface TestStore {
     /** How many messages, of all logs, are stored for the session. */
     messages(id: string): Promise<number>;
   };
+  /** Needed where `expects.network` is not `none`: the kit puts itself between adapter and server. */
+  readonly network?: {
+    /** Where the server listens. */
+    readonly host: string;
+    readonly port: number;
+    /**
+     * A further adapter on the same store, whose client connects to this address in place of the server's, and gives up by
+     * itself where nobody answers there, well before `callTimeoutMs`.
+     */
+    connect(at: Address): PersistenceAdapter | Promise<PersistenceAdapter>;
+    /** Texts that no error may have in it: the password that `connect` logs in with. */
+    readonly secrets?: readonly string[];
+  };
 }
 
 /** Declared by the author, so that a facet that is lost is a red test. */
@@ -41,6 +87,11 @@ export interface Expectations {
   readonly turns: boolean;
   readonly records: boolean;
   readonly search: boolean;
+  /**
+   * How the kit can come between the adapter and its store. `none`: there is no server, or none at one address that another
+   * can stand for. `proxy`: there is, and stores have `network`. `restart`: besides, the harness has `openServer`.
+   */
+  readonly network: "none" | "proxy" | "restart";
 }
 
 /** Milliseconds. The type fits hooks that take options in this place, too, as node's do; those ignore a number. */

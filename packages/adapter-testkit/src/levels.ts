@@ -1,9 +1,11 @@
 import type { Level } from "./level.js";
 import { adapter } from "./levels/adapter.js";
+import { budgets } from "./levels/budgets.js";
 import { conflicts } from "./levels/conflicts.js";
 import { endings } from "./levels/endings.js";
 import { entries } from "./levels/entries.js";
 import { evolution } from "./levels/evolution.js";
+import { faults } from "./levels/faults.js";
 import { find } from "./levels/find.js";
 import { groups } from "./levels/groups.js";
 import { isolation } from "./levels/isolation.js";
@@ -22,5 +24,5 @@ import { values } from "./levels/values.js";
 export const levels: readonly Level[] = [
   ...[adapter, rows, find, entries, search],
   ...[turns, rules, conflicts, retries, groups, endings, records, evolution, retention],
-  ...[values, isolation, races, kills],
+  ...[values, isolation, races, kills, faults, budgets],
 ];

@@ -126,6 +126,7 @@ async function runCase(one: Case, run: Run, place: Place): Promise<void> {
     throw monitor.faults[0] ?? error;
   } finally {
     clearTimeout(timer);
+    await world.abandon();
   }
   if (monitor.faults[0] !== undefined) throw monitor.faults[0];
 }
@@ -158,7 +159,8 @@ function checkHarness(harness: Harness): void {
   if (problem !== null) throw new TypeError(`testAdapter: the harness ${problem}`);
 }
 
-function problemOf({ name, open, expects, processEntry }: Harness): string | null {
+function problemOf(harness: Harness): string | null {
+  const { name, open, expects, processEntry, budgets, openServer } = harness;
   if (typeof name !== "string" || name === "") return "has to have a name";
   if (typeof open !== "function") return "has to have `open`, which makes an empty store";
   if (typeof expects !== "object" || expects === null)
@@ -176,5 +178,12 @@ function problemOf({ name, open, expects, processEntry }: Harness): string | nul
       `what is durable on ${expects.durability} is tested from other processes`
     );
   }
+  const { network } = expects;
+  if (!["none", "proxy", "restart"].includes(network))
+    return "has to say in `expects.network` how the kit can come between: none, proxy or restart";
+  if ((network === "none") !== (budgets === undefined))
+    return "has to have `budgets` where `expects.network` is proxy or restart, and only there";
+  if ((network === "restart") !== (openServer !== undefined))
+    return "has to have `openServer` where `expects.network` is restart, and only there";
   return null;
 }

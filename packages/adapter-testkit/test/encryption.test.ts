@@ -26,6 +26,7 @@ function encrypted(name: string, without: readonly Facet[]): Harness {
       turns: !without.includes("turns"),
       records: !without.includes("records"),
       search: false,
+      network: "none",
     },
   };
 }

@@ -157,6 +157,16 @@ describe("a harness whose adapter", () => {
     const lost = wrong((right) => change(right, { adapter: () => ({ records: undefined }) }));
     const [message] = failures(await runKit(lost, { isBrief: true }));
     expect(message).toMatch(/what the adapter has: `records` is false, not true/);
+    const proxied = {
+      ...memory("wrong"),
+      expects: { ...memory("wrong").expects, network: "proxy" as const },
+    };
+    const budget = { roundTrips: 1, bytes: 1 };
+    const without = await runKit(
+      { ...proxied, budgets: { turn: budget, resume: budget } },
+      { isBrief: true },
+    );
+    expect(failures(without)[0]).toMatch(/whether the store has `network`, where `expects.network` is proxy/);
     const found = { ...memory("wrong"), expects: { ...memory("wrong").expects, turns: false } };
     expect(failures(await runKit(found, { isBrief: true }))[0]).toMatch(/`turns` is true, not false/);
   });
@@ -178,6 +188,23 @@ describe("a harness", () => {
       { expects: { ...right.expects, durability: "commit" } },
       /has to have `processEntry`/,
     ],
+    [
+      "that does not say how the kit can come between",
+      { expects: { ...right.expects, network: undefined } },
+      /`expects.network`/,
+    ],
+    [
+      "whose server has no budgets",
+      { expects: { ...right.expects, network: "proxy" } },
+      /has to have `budgets`/,
+    ],
+    ["with budgets and no server", { budgets: {} }, /has to have `budgets` .* and only there/],
+    [
+      "whose server cannot be started",
+      { expects: { ...right.expects, network: "restart" }, budgets: {} },
+      /has to have `openServer`/,
+    ],
+    ["with a server that it did not declare", { openServer: () => {} }, /and only there/],
   ])("%s is refused at once", (_, wrong, message) => {
     const runner = { describe: () => {}, it: () => {}, beforeAll: () => {}, afterAll: () => {} };
     expect(() => testAdapter({ ...right, ...wrong }, runner)).toThrow(message);

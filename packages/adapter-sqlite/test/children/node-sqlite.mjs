@@ -10,7 +10,7 @@ import { testAdapter } from "@waymark/adapter-testkit";
 testAdapter(
   {
     name: "node:sqlite",
-    expects: { durability: "commit", turns: true, records: true, search: true },
+    expects: { durability: "commit", turns: true, records: true, search: true, network: "none" },
     processEntry: new URL("../process-entry.mjs", import.meta.url),
     open: async () => {
       const folder = mkdtempSync(join(tmpdir(), "waymark-sqlite-"));

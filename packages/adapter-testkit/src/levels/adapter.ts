@@ -10,11 +10,17 @@ const cases: readonly Case[] = [
     promise: "P9",
     name: "the adapter is what it is declared to be",
     todo: "Compare `expects` of the harness with the adapter: a facet that is lost is a defect, a new one has to be declared.",
-    async run({ adapter, harness }) {
+    async run({ adapter, harness, hasNetwork }) {
       const { turns, records, search, durability, name, limits } = adapter;
       const has = (facet: object | undefined) => facet !== undefined;
       const actual = { turns: has(turns), records: has(records), search: has(search) };
-      assertSame({ durability, ...actual }, { ...harness.expects }, "what the adapter has");
+      const { network, ...facets } = harness.expects;
+      assertSame({ durability, ...actual }, facets, "what the adapter has");
+      assert.equal(
+        hasNetwork,
+        network !== "none",
+        `whether the store has \`network\`, where \`expects.network\` is ${network}`,
+      );
       assert.ok(name.length > 0, "an adapter has to have a name");
       assert.ok(
         limits.commitBytes >= 65_536,

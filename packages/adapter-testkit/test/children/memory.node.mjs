@@ -14,7 +14,7 @@ testAdapter(
       if (wrong) adapter.sessionRepository.create = (row) => create({ ...row, step: null });
       return { connect: () => adapter, remove: async () => adapter.clear() };
     },
-    expects: { durability: "process", turns: true, records: true, search: true },
+    expects: { durability: "process", turns: true, records: true, search: true, network: "none" },
   },
   { describe, it, beforeAll: before, afterAll: after },
 );

@@ -71,7 +71,10 @@ export interface Rules {
 
 /** The `turns` facet written out on the repositories, atomic unless a rule makes it otherwise. */
 export function turnsBy(
-  { sessionRepository: sessions, messageRepository: messages }: MemoryAdapter,
+  {
+    sessionRepository: sessions,
+    messageRepository: messages,
+  }: Pick<PersistenceAdapter, "sessionRepository" | "messageRepository">,
   rules: Rules,
 ): Partial<Turns> {
   async function one(commit: Commit): Promise<Outcome> {

@@ -32,6 +32,7 @@ export function memory(
       turns: has("turns"),
       records: has("records"),
       search: has("search"),
+      network: "none",
     },
   };
 }
@@ -48,6 +49,6 @@ export const files: Harness = {
       remove: () => rm(directory, { recursive: true, force: true }),
     };
   },
-  expects: { durability: "commit", turns: true, records: true, search: false },
+  expects: { durability: "commit", turns: true, records: true, search: false, network: "none" },
   processEntry: new URL("../children/files.mjs", import.meta.url),
 };

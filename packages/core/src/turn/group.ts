@@ -1,5 +1,5 @@
 import type { Commit, Outcome, Turns } from "../contract/turns.js";
-import { isWaymarkError, storageError } from "../errors.js";
+import { StorageError, WaymarkError, isWaymarkError, storageError } from "../errors.js";
 
 /** Sends commits to a store that takes whole turns; where it gains by that, those that arrive together travel together. */
 export interface Group {
@@ -107,8 +107,19 @@ export function asRetry(commit: Commit, since: number | null): Commit {
   return { ...commit, retry: commit.retry ?? { since } };
 }
 
+/**
+ * An error of the store, for one whom it met: that of a whole group names no session, or a neighbour's. One after which
+ * nothing is sent again is of a commit that was sent alone.
+ */
+function ofSession(error: WaymarkError, sessionId: string): WaymarkError {
+  if (error.sessionId === sessionId || !error.retryable) return error;
+  const { code, message, operation, retryable, cause } = error;
+  const Kind = code.startsWith("STORAGE_") ? StorageError : WaymarkError;
+  return new Kind(code, message, { operation, sessionId, retryable, cause });
+}
+
 function settle({ commit, resolve, reject }: Waiting, outcome: Outcome | undefined): void {
   if (outcome !== undefined && outcome.status !== "failed") return resolve(outcome);
   const error = outcome?.error ?? new TypeError("the store answered fewer commits than it was given");
-  reject(storageError(error, { operation: "commit", sessionId: commit.id }));
+  reject(ofSession(storageError(error, { operation: "commit", sessionId: commit.id }), commit.id));
 }

@@ -16,7 +16,7 @@ testAdapter(
     },
     // As the adapter says. What is durable is tested from other processes too: `open` then gives an `address`, for the module
     // that `processEntry` names.
-    expects: { durability: "process", turns: false, records: false, search: false },
+    expects: { durability: "process", turns: false, records: false, search: false, network: "none" },
   },
   { describe, it, beforeAll: before, afterAll: after },
 );
