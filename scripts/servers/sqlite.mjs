@@ -36,6 +36,6 @@ async function build() {
 export default {
   name: "SQLite",
   variable: "WAYMARK_TEST_SQLITE",
-  suites: ["adapter-prisma", "adapter-sqlite"],
+  suites: ["adapter-prisma", "adapter-sqlite", "prisma"],
   ways: [build],
 };

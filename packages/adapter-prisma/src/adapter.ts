@@ -74,8 +74,8 @@ export class PrismaAdapter implements PersistenceAdapter {
    * @throws `INVALID_CONFIGURATION` with the lines to paste into schema.prisma, or the statements to run.
    */
   async initialize(): Promise<void> {
-    await checkModels(this.#client, this.#names);
     const server = await describeServer(this.#client, "initialize");
+    await checkModels(this.#client, this.#names, server.kind);
     if (server.kind === "MySQL") await checkMySql(this.#client, this.#names, this.#codec, server);
     this.#kind = server.kind;
   }

@@ -192,7 +192,11 @@ function nativeCodeOf(cause: unknown): string {
 /** Whether the database itself has answered that it does not take the text of a statement. */
 export function isRefusedText(cause: unknown): boolean {
   const { kind } = driverErrorOf(cause);
-  return codeOf(cause) === "P2010" && (kind === "postgres" || kind === "mysql" || kind === "sqlite");
+  const isAnswer = kind === "postgres" || kind === "mysql" || kind === "sqlite";
+  // A server that is shutting down, or has no room, answers too.
+  return (
+    codeOf(cause) === "P2010" && isAnswer && explain("", nativeCodeOf(cause), cause)[0] === "STORAGE_FAILED"
+  );
 }
 
 /** What drivers say, without a code, of a client that the application has closed, and of a connection that is lost. */

@@ -1,5 +1,6 @@
 import { ValidationError } from "@waymark/core/adapter";
 import { type Model, type PrismaClientLike, codeOf, findModel, isObject, run } from "./client.js";
+import type { Server } from "./server.js";
 
 /** The fields of the session model by our names for them, each as it is declared. */
 const sessionFields = {
@@ -49,6 +50,26 @@ const recordFields = {
   stamp: "String",
   place: "String",
 } as const;
+
+/** What the columns of MySQL and MariaDB have to hold, whose texts are short unless it is said. None of these long ones has a default. */
+const mysqlTypes: { readonly [field: string]: string } = {
+  id: "@db.VarChar(128)",
+  userId: "@db.VarChar(255)",
+  agentName: "@db.VarChar(255)",
+  status: "@db.VarChar(32)",
+  currentRoute: "@db.Text",
+  currentStep: "@db.Text",
+  system: "@db.LongText",
+  sessionId: "@db.VarChar(128)",
+  content: "@db.LongText",
+  route: "@db.Text",
+  step: "@db.Text",
+  body: "@db.LongText",
+  scope: "@db.VarChar(256)",
+  key: "@db.VarChar(256)",
+  value: "@db.LongText",
+  place: "@db.VarChar(1026)",
+};
 
 export type SessionField = keyof typeof sessionFields;
 export type MessageField = keyof typeof messageFields;
@@ -174,10 +195,14 @@ function modelOf(client: PrismaClientLike, name: string): Model {
  * the relation, the key of messages, and the tables themselves.
  * @throws `INVALID_CONFIGURATION` with the lines to paste.
  */
-export async function checkModels(client: PrismaClientLike, names: Names): Promise<void> {
+export async function checkModels(
+  client: PrismaClientLike,
+  names: Names,
+  kind: Server["kind"],
+): Promise<void> {
   const models = modelsOf(client, names);
-  checkFields(models.sessions, names.sessions, sessionFields);
-  checkFields(models.messages, names.messages, messageFields);
+  await checkFields(models.sessions, names.sessions, sessionFields, kind);
+  await checkFields(models.messages, names.messages, messageFields, kind);
   const { sessionId, sequence, log } = names.messages.fields;
   const nobody = { [names.sessions.fields.id]: "" };
   const messages = { select: { [log]: true }, take: 1 };
@@ -196,11 +221,11 @@ export async function checkModels(client: PrismaClientLike, names: Names): Promi
     `the model \`${names.messages.model}\` lacks the key of its entries, which has this order and no name`,
     [`@@unique([${sessionId}, ${sequence}, ${log}])`],
   );
-  if (keepsRecords(client, names)) await checkRecords(recordModelOf(client, names), names.records);
+  if (keepsRecords(client, names)) await checkRecords(recordModelOf(client, names), names.records, kind);
 }
 
-async function checkRecords(model: Model, records: Names["records"]): Promise<void> {
-  checkFields(model, records, recordFields);
+async function checkRecords(model: Model, records: Names["records"], kind: Server["kind"]): Promise<void> {
+  await checkFields(model, records, recordFields, kind);
   const { scope, key } = records.fields;
   await probe(
     () =>
@@ -213,34 +238,68 @@ async function checkRecords(model: Model, records: Names["records"]): Promise<vo
   );
 }
 
-function checkFields<Field extends string>(
-  { fields: found }: Model,
+async function checkFields<Field extends string>(
+  found: Model,
   { model, fields }: { readonly model: string; readonly fields: { readonly [field in Field]: string } },
   declared: { readonly [field in Field]: string },
-): void {
+  kind: Server["kind"],
+): Promise<void> {
   const missing: string[] = [];
+  const problems: string[] = [];
+  const lines: string[] = [];
   for (const [field, declaration] of Object.entries<string>(declared)) {
-    const name: unknown = Reflect.get(fields, field);
-    const wanted = /^\w+/.exec(declaration)?.[0];
-    const present: unknown = typeof name === "string" ? Reflect.get(found, name) : undefined;
+    const name = String(Reflect.get(fields, field));
+    const line = `${name} ${declarationOf(field, declaration, kind)}`;
+    const present: unknown = Reflect.get(found.fields, name);
     if (!isObject(present)) {
-      missing.push(`${String(name)} ${declaration}`);
+      missing.push(line);
       continue;
     }
-    const type = present["typeName"];
-    // An enum holds texts too.
-    if (type === wanted || (wanted === "String" && present["isEnum"] === true)) continue;
+    const problem = await problemOf(found, name, present, declaration);
+    if (problem === null) continue;
     const why =
       field === "id" || field === "sessionId"
         ? "; the id of a session is a text that the application chooses"
         : "";
-    throw invalid(
-      "initialize",
-      `the field \`${String(name)}\` of \`${model}\` is ${String(type)} and has to be ${wanted}${why}`,
-    );
+    problems.push(`the field \`${name}\` of \`${model}\` ${problem}${why}`);
+    lines.push(line);
   }
+  if (problems.length > 0) throw invalid("initialize", problems.join(", ") + toPaste(lines));
   if (missing.length > 0)
     throw invalid("initialize", `the model \`${model}\` lacks fields${toPaste(missing)}`);
+}
+
+function declarationOf(field: string, declaration: string, kind: Server["kind"]): string {
+  const type = kind === "MySQL" ? mysqlTypes[field] : undefined;
+  if (type === undefined) return declaration;
+  return `${type === "@db.LongText" ? declaration.replace(' @default("")', "") : declaration} ${type}`;
+}
+
+async function problemOf(
+  model: Model,
+  name: string,
+  { typeName: type, isEnum }: Record<string, unknown>,
+  declaration: string,
+): Promise<string | null> {
+  const [, wanted = "", mark] = /^(\w+)(\?)?/.exec(declaration) ?? [];
+  // An enum holds texts too.
+  if (type !== wanted && !(wanted === "String" && isEnum === true))
+    return `is ${String(type)} and has to be ${wanted}`;
+  const isOptional = await canBeNull(model, name);
+  if (isOptional === (mark === "?")) return null;
+  return isOptional ? "is optional and has to be required" : "is required and has to be optional";
+}
+
+/** Only of a field that can be null Prisma takes the word where nulls are to be. It answers without the database. */
+async function canBeNull(model: Model, name: string): Promise<boolean> {
+  try {
+    const orderBy = { [name]: { sort: "asc", nulls: "last" } };
+    await model.findMany({ orderBy, take: 0, select: { [name]: true } });
+    return true;
+  } catch (cause) {
+    if (codeOf(cause) === "PrismaClientValidationError") return false;
+    throw cause;
+  }
 }
 
 async function probe(

@@ -1,9 +1,12 @@
+import { readFileSync } from "node:fs";
 import { EventEmitter, once } from "node:events";
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
 import { PersistenceManager, createSession } from "@waymark/core";
 import type { Commit } from "@waymark/core/adapter";
 import { PrismaAdapter } from "../src/index.js";
 import { openDatabase, tables } from "./mysql.js";
+
+jest.setTimeout(120_000);
 
 const said = (content: string) => ({ role: "user", content }) as const;
 
@@ -64,6 +67,32 @@ describe("at the start", () => {
     await fresh.remove();
   });
 
+  it("lines to paste are those of the fragment", async () => {
+    const fragment = readFileSync(new URL("../schema/mysql.prisma", import.meta.url), "utf8");
+    const declarations = fragment.split("\n").map((line) => line.replace(/ @map\(.*?\)| \/\/.*/g, "").trim());
+    const of = declarations.map((line) => line.replace(/\s+/g, " "));
+    const { agentSession, agentMessage, agentRecord } = store.client();
+    for (const model of ["agentSession", "agentMessage", "agentRecord"]) {
+      const client = store.client();
+      const models = { agentSession, agentMessage, agentRecord };
+      // A model of which the client knows no field.
+      const bare = {
+        ...models,
+        $connect: () => client.$connect(),
+        $transaction: () => Promise.reject(new Error("not asked for")),
+        $queryRawUnsafe: (query: string) => client.$queryRawUnsafe(query),
+        [model]: new Proxy(Reflect.get(models, model), {
+          get: (target, name) => (name === "fields" ? {} : Reflect.get(target, name)),
+        }),
+      };
+      const problem = await problemOf(new PrismaAdapter({ prisma: bare }));
+      const lines = problem.split("\n").filter((line) => line.startsWith("  "));
+      expect(lines.length).toBeGreaterThan(5);
+      for (const line of lines)
+        expect(of).toContain(line.trim().replace("String @id @db", "String @id @default(cuid()) @db"));
+    }
+  });
+
   it("spaces at the end alone are enough to refuse", async () => {
     const padding = await openDatabase("padding", tables.replaceAll("utf8mb4_unicode_ci", "utf8mb4_bin"));
     expect(await problemOf(padding.connect())).toContain("utf8mb4_nopad_bin");
@@ -120,7 +149,6 @@ describe("the comparison", () => {
         expect(loaded?.entries.length).toBe(loaded?.row.last);
       }
     },
-    60_000,
   );
 });
 
@@ -185,7 +213,7 @@ describe("the application's own transaction", () => {
     const bookings = await prisma.agentSession.findMany({ where: { id: { startsWith: "booking of" } } });
     expect(bookings.map(({ id }) => id)).toContain(`booking of ${won}`);
     expect(bookings.map(({ id }) => id)).not.toContain(`booking of ${undone}`);
-  }, 60_000);
+  });
 });
 
 it("what is too long for a column is refused, and the session stays as it was", async () => {

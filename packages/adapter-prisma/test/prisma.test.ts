@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
 import { PrismaPg } from "@prisma/adapter-pg";
 import { PersistenceManager, createSession } from "@waymark/core";
 import { type Commit, type Entry, type Json, historyLog } from "@waymark/core/adapter";
@@ -6,6 +6,8 @@ import { PrismaClient as OwnClient } from "../.clients/own/client.js";
 import type { PrismaClient } from "../.clients/postgresql/client.js";
 import { PrismaAdapter, type PrismaAdapterOptions, type PrismaClientLike } from "../src/index.js";
 import { openSchema, tables, url } from "./postgres.js";
+
+jest.setTimeout(120_000);
 
 const said = (content: string) => ({ role: "user", content }) as const;
 
@@ -88,6 +90,7 @@ describe("calls", () => {
   it("a turn of a session that another process wrote is looked at again", async () => {
     const { client, calls } = counting(store.client());
     const [mine, other] = [new PrismaAdapter({ prisma: client }), store.connect()];
+    await mine.initialize();
     const id = newName("s");
     await mine.turns.commit([creation(id, ["1"])]);
     await other.turns.commit([commitOf(id, ["2"])]);
@@ -460,9 +463,48 @@ describe("names", () => {
 
   it("a session whose id is a number is refused", async () => {
     const tables = { sessions: "NumberSession", messages: "NumberMessage" };
-    expect(await problemOf({ tables, fieldMappings: {} })).toContain(
-      "the field `id` of `NumberSession` is Int and has to be String",
+    const problem = await problemOf({ tables, fieldMappings: {} });
+    expect(problem).toContain(
+      "the field `id` of `NumberSession` is Int and has to be String; the id of a session",
     );
+    expect(problem).toContain("\n  id String @id\n");
+  });
+
+  it("each field of another type, and one that is optional or required and must not be, is told", async () => {
+    const problem = await problemOf({
+      tables: { sessions: "WrongSession", messages: "WrongMessage" },
+      fieldMappings: {},
+    });
+    const wrong = {
+      ...{ userId: "Int and has to be String", agentName: "required and has to be optional" },
+      ...{ status: "optional and has to be required", currentRoute: "Boolean and has to be String" },
+      ...{ currentStep: "required and has to be optional", collectedData: "required and has to be optional" },
+      ...{ messageCount: "String and has to be Int", lastMessageAt: "Int and has to be DateTime" },
+      ...{ completedAt: "String and has to be DateTime", createdAt: "Int and has to be DateTime" },
+      ...{ updatedAt: "optional and has to be required", life: "Int and has to be String" },
+      ...{ revision: "Json and has to be String", version: "BigInt and has to be String" },
+      ...{ firstSequence: "BigInt and has to be Int", expiresAt: "required and has to be optional" },
+      ...{ dirty: "Int and has to be Boolean", system: "Json and has to be String" },
+    };
+    for (const [field, what] of Object.entries(wrong))
+      expect(problem).toContain(`the field \`${field}\` of \`WrongSession\` is ${what}`);
+    expect(problem.match(/the field /g)?.length).toBe(Object.keys(wrong).length);
+    expect(problem).toContain('\n  status String @default("active")\n  currentRoute String?\n');
+    const inMessages = await problemOf({
+      tables: { ...own.tables, messages: "WrongMessage" },
+      fieldMappings: { sessions },
+    });
+    const wrongInMessages = {
+      ...{ sessionId: "Int and has to be String", role: "Int and has to be String" },
+      ...{ content: "optional and has to be required", route: "Json and has to be String" },
+      ...{ step: "required and has to be optional", toolCalls: "String and has to be Json" },
+      ...{ event: "required and has to be optional", createdAt: "String and has to be DateTime" },
+      ...{ log: "optional and has to be required", sequence: "BigInt and has to be Int" },
+      ...{ body: "Json and has to be String", userId: "required and has to be optional" },
+    };
+    for (const [field, what] of Object.entries(wrongInMessages))
+      expect(inMessages).toContain(`the field \`${field}\` of \`WrongMessage\` is ${what}`);
+    expect(inMessages.match(/the field /g)?.length).toBe(Object.keys(wrongInMessages).length);
   });
 
   it("a relation and a key that are missing are told with the lines to paste", async () => {
@@ -569,6 +611,34 @@ describe("the application's own transaction", () => {
     await prisma.agentSession.deleteMany({
       where: { id: { startsWith: "booking of" } },
     });
+    await manager.close();
+  });
+
+  it("after a rollback, a session from outside is loaded again before it is used", async () => {
+    const prisma = store.client();
+    const manager = new PersistenceManager({ adapter: store.connect({ prisma }) });
+    const id = newName("s");
+    const session = createSession<{ n: number }>({ id });
+    await manager.saveTurn({ session, messages: [said("1")] });
+    const stored = session.version;
+    const undone = prisma.$transaction(async (tx) => {
+      const inside = new PersistenceManager({ adapter: new PrismaAdapter({ prisma: tx }) });
+      session.data.n = 2;
+      await inside.saveTurn({ session, messages: [said("undone")] });
+      throw new Error("undone");
+    });
+    await expect(undone).rejects.toThrow("undone");
+    expect(session.version).not.toBe(stored);
+    session.data.n = 3;
+    await expect(manager.saveTurn({ session, messages: [said("2")] })).rejects.toMatchObject({
+      code: "SESSION_CONFLICT",
+    });
+    const again = await manager.loadSessionState(id);
+    if (again === null) throw new Error("no session");
+    expect([again.version, again.data]).toEqual([stored, {}]);
+    again.data = { n: 3 };
+    await manager.saveTurn({ session: again, messages: [said("2")] });
+    expect((await manager.open(id))?.messages.map(({ content }) => content)).toEqual(["1", "2"]);
     await manager.close();
   });
 

@@ -32,4 +32,4 @@ it("the example of the README runs", async () => {
   await pool.end();
   await server.query(`DROP DATABASE ${database}`);
   await server.end();
-});
+}, 120_000);

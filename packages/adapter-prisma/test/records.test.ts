@@ -1,10 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
 import { PrismaPg } from "@prisma/adapter-pg";
 import { PersistenceManager, createSession } from "@waymark/core";
 import { type Records, type StoredRecord, compareBytes, userScope } from "@waymark/core/adapter";
 import { PrismaClient } from "../.clients/postgresql/client.js";
 import { PrismaAdapter } from "../src/index.js";
 import { openPool, openSchema, tables, url } from "./postgres.js";
+
+jest.setTimeout(120_000);
 
 const said = (content: string) => ({ role: "user", content }) as const;
 
@@ -53,7 +55,10 @@ describe("with a turn", () => {
     });
     const after = await store.query("SELECT txid_current() AS id");
     expect(Number(after[0]?.["id"]) - Number(before[0]?.["id"])).toBe(2);
-    expect(calls).toEqual(["AgentSession.update", "AgentRecord.deleteMany", "AgentRecord.createMany"]);
+    expect(calls).toEqual([
+      ...["AgentSession.updateMany", "AgentMessage.createMany"],
+      ...["AgentRecord.deleteMany", "AgentRecord.createMany"],
+    ]);
     calls.length = 0;
     session.data.n = 2;
     await manager.saveTurn({ session, messages: [said("2")] });
