@@ -32,7 +32,10 @@ function tenants(name: string, without: readonly Facet[] = []): Harness {
         },
       };
     },
-    expects: { durability: "process", turns: has("turns"), records: has("records"), search: has("search") },
+    expects: {
+      ...{ durability: "process", turns: has("turns"), records: has("records"), search: has("search") },
+      network: "none",
+    },
   };
 }
 
