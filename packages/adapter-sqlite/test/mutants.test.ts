@@ -16,7 +16,7 @@ function rewriting(db: Database.Database, rewrite: (text: string) => string): SQ
 function harness(rewrite: (text: string) => string): Harness {
   return {
     name: "mutant",
-    expects: { durability: "commit", turns: true, records: true, search: true },
+    expects: { durability: "commit", turns: true, records: true, search: true, network: "none" },
     processEntry: new URL("./process-entry.mjs", import.meta.url),
     async open() {
       const store = openStore();
