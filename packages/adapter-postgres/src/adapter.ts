@@ -61,6 +61,7 @@ export interface PostgreSQLAdapterOptions {
 export class PostgreSQLAdapter implements PersistenceAdapter {
   readonly name = "postgres";
   readonly durability = "commit";
+  readonly provisional: boolean;
   readonly limits = { commitBytes: 16 * 1024 * 1024 };
   readonly sessionRepository: SessionRepository;
   readonly messageRepository: MessageRepository;
@@ -90,6 +91,7 @@ export class PostgreSQLAdapter implements PersistenceAdapter {
     this.#db = db;
     this.#names = names;
     this.#searchIndex = searchIndex;
+    this.provisional = transaction;
     this.#initialize = transaction ? "none" : initialize;
     this.sessionRepository = createSessions(db, names, rows);
     this.messageRepository = createMessages(db, names);

@@ -142,7 +142,9 @@ describe("a transaction of the application", () => {
     await manager.close();
     await client.query("COMMIT");
     expect(await contents()).toEqual(["1", "2", "3"]);
-    expect((await load()).version).toBe(session.version);
+    // Whoever has the object cannot know that the transaction was not undone.
+    await expect(outside.saveTurn({ session, messages: [said("lost")] })).rejects.toThrow();
+    await outside.saveTurn({ session: await load(), messages: [said("4")] });
     expect(await outside.loadSessionState(`${id} other`)).not.toBeNull();
   });
 
@@ -162,7 +164,14 @@ describe("a transaction of the application", () => {
     await expect(outside.saveTurn({ session, messages: [said("lost")] })).rejects.toThrow();
     const again = await load();
     expect(again).toMatchObject({ version, data: {} });
+    again.data = { n: 2 };
     await outside.saveTurn({ session: again, messages: [said("2 again")] });
+    // Somebody else has come to the number of the version that was undone.
+    session.data = { n: 3 };
+    await expect(outside.saveTurn({ session, messages: [said("lost")] })).rejects.toMatchObject({
+      code: "SESSION_CONFLICT",
+    });
+    expect((await load()).data).toEqual({ n: 2 });
     expect(await contents()).toEqual(["1", "2 again"]);
   });
 

@@ -5,7 +5,7 @@ import type {
   SessionRepository,
   Turns,
 } from "@waymark/core/adapter";
-import { type PrismaClientLike, asGiven } from "./client.js";
+import { type PrismaClientLike, asGiven, isInside } from "./client.js";
 import { createEntries, createMessages } from "./messages.js";
 import { checkMySql } from "./mysql.js";
 import { createKeptRecords, createRecords } from "./records.js";
@@ -36,6 +36,7 @@ export interface PrismaAdapterOptions extends NameOptions {
 export class PrismaAdapter implements PersistenceAdapter {
   readonly name = "prisma";
   readonly durability = "commit";
+  readonly provisional: boolean;
   readonly limits = { commitBytes: 8 * 1024 * 1024 };
   readonly sessionRepository: SessionRepository;
   readonly messageRepository: MessageRepository;
@@ -49,6 +50,7 @@ export class PrismaAdapter implements PersistenceAdapter {
 
   /** @throws `INVALID_CONFIGURATION` for a mapping of what is no field, or of two fields to one. */
   constructor({ prisma: given, tables, fieldMappings }: PrismaAdapterOptions) {
+    this.provisional = isInside(given);
     const prisma = asGiven(given);
     const names = namesOf({ tables, fieldMappings });
     let found: Models | undefined;

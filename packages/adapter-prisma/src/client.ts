@@ -45,14 +45,17 @@ export function findModel(client: PrismaClientLike, name: string): Model | undef
   return undefined;
 }
 
+/** Whether it is the client of a transaction of the application's own: such a client cannot connect, and no other lacks that. */
+export function isInside(client: PrismaClientLike): boolean {
+  return Reflect.get(client, "$connect") === undefined;
+}
+
 /**
  * The client of a transaction of the application's own, as it is to be used: what a lock or a lost connection stops there is
  * not tried again. MySQL has then undone all of the transaction, and another try would be stored without the rest of it.
  */
 export function asGiven(client: PrismaClientLike): PrismaClientLike {
-  // Such a client cannot connect, and no other lacks that.
-  const isInside = Reflect.get(client, "$connect") === undefined;
-  if (!isInside) return client;
+  if (!isInside(client)) return client;
   return new Proxy(client, {
     get(target, name): unknown {
       const found: unknown = Reflect.get(target, name);

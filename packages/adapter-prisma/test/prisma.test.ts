@@ -638,6 +638,10 @@ describe("the application's own transaction", () => {
     expect([again.version, again.data]).toEqual([stored, {}]);
     again.data = { n: 3 };
     await manager.saveTurn({ session: again, messages: [said("2")] });
+    // Somebody else has come to the number of the version that was undone.
+    await expect(manager.saveTurn({ session, messages: [said("lost")] })).rejects.toMatchObject({
+      code: "SESSION_CONFLICT",
+    });
     expect((await manager.open(id))?.messages.map(({ content }) => content)).toEqual(["1", "2"]);
     await manager.close();
   });

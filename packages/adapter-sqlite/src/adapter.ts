@@ -49,6 +49,7 @@ export class SQLiteAdapter implements PersistenceAdapter {
   readonly name = "sqlite";
   /** `process` for a database in memory. */
   readonly durability: PersistenceAdapter["durability"];
+  readonly provisional: boolean;
   readonly limits = { commitBytes: 16 * 1024 * 1024 };
   readonly sessionRepository: SessionRepository;
   readonly messageRepository: MessageRepository;
@@ -57,7 +58,6 @@ export class SQLiteAdapter implements PersistenceAdapter {
   /** Known once `initialize` has resolved. */
   search: Search | undefined;
   readonly #isSearched: boolean;
-  readonly #isInside: boolean;
   readonly #db: Database;
   readonly #names: Names;
   readonly #keeper: FileKeeper | null;
@@ -86,7 +86,7 @@ export class SQLiteAdapter implements PersistenceAdapter {
     const entries = createEntries(db, names);
     const kept = createKeptRecords(db, names);
     this.#isSearched = search;
-    this.#isInside = transaction;
+    this.provisional = transaction;
     this.#db = db;
     this.#names = names;
     this.#keeper = keeper;
@@ -107,7 +107,7 @@ export class SQLiteAdapter implements PersistenceAdapter {
     await this.#keeper?.open();
     this.#db.open();
     const doing = { operation: "initialize" };
-    if (!this.#isInside) {
+    if (!this.provisional) {
       await checkSettings(this.#db, this.durability);
       await createTables(this.#db, this.#names, doing);
     }

@@ -30,7 +30,7 @@ describe.each(Object.entries(handles))("a transaction of the application on %s",
   }
 
   it("takes turns with what else is written, and stores them when it commits", async () => {
-    const { db, inside, load, contents } = await started();
+    const { db, outside, inside, load, contents } = await started();
     const session = await load();
     const manager = inside();
     db.exec("BEGIN IMMEDIATE");
@@ -47,7 +47,9 @@ describe.each(Object.entries(handles))("a transaction of the application on %s",
     db.exec("COMMIT");
     expect(await contents()).toEqual(["1", "2", "3"]);
     expect((await load()).data).toEqual({ n: 2 });
-    expect((await load()).version).toBe(session.version);
+    // Whoever has the object cannot know that the transaction was not undone.
+    await expect(outside.saveTurn({ session, messages: [said("lost")] })).rejects.toThrow(/again/);
+    await outside.saveTurn({ session: await load(), messages: [said("4")] });
   });
 
   it("takes all of it back when it is rolled back; the state is loaded again", async () => {
@@ -67,7 +69,14 @@ describe.each(Object.entries(handles))("a transaction of the application on %s",
     await expect(outside.saveTurn({ session, messages: [said("lost")] })).rejects.toThrow();
     const again = await load();
     expect(again).toMatchObject({ version, data: {} });
+    again.data = { n: 2 };
     await outside.saveTurn({ session: again, messages: [said("2 again")] });
+    // Somebody else has come to the number of the version that was undone.
+    session.data = { n: 3 };
+    await expect(outside.saveTurn({ session, messages: [said("lost")] })).rejects.toMatchObject({
+      code: "SESSION_CONFLICT",
+    });
+    expect((await load()).data).toEqual({ n: 2 });
     expect(await contents()).toEqual(["1", "2 again"]);
   });
 
@@ -105,10 +114,14 @@ describe.each(Object.entries(handles))("a transaction of the application on %s",
     await manager.saveTurn({ session: kept, messages: [said("kept")] });
     db.exec("SAVEPOINT mine");
     const undone = (await manager.open("s"))?.session ?? createSession();
+    undone.data = { n: 1 };
     await manager.saveTurn({ session: undone, messages: [said("undone")] });
     db.exec("ROLLBACK TO mine");
     const last = (await manager.open("s"))?.session ?? createSession();
+    last.data = { n: 2 };
     await manager.saveTurn({ session: last, messages: [said("last")] });
+    undone.data = { n: 3 };
+    await expect(manager.saveTurn({ session: undone })).rejects.toMatchObject({ code: "SESSION_CONFLICT" });
     db.exec("COMMIT");
     expect(await contents()).toEqual(["1", "kept", "last"]);
   });

@@ -13,6 +13,11 @@ export interface PersistenceAdapter {
   readonly messageRepository: MessageRepository;
   /** When an acknowledged write survives the end of the process: at once, after `flush`, or never. */
   readonly durability: "commit" | "flush" | "process";
+  /**
+   * True where all that is written is part of a transaction that the application has open, and is stored when it commits. States
+   * that are saved through such an adapter are refused by every other one: they are loaded again. Default: false.
+   */
+  readonly provisional?: boolean | undefined;
   readonly limits: {
     /** The largest commit, in bytes of its JSON; larger ones are refused before anything is sent. */
     readonly commitBytes: number;

@@ -41,6 +41,7 @@ import {
 } from "./retention.js";
 import { prepareTurn, saveTurn } from "./save.js";
 import type { ManagerCall, Saving } from "./saving.js";
+import { createProvisionalVersions, storedVersions } from "./provisional.js";
 import { type FoundMessage, type MessageSearch, prepareSearch, searchMessages } from "./search.js";
 import { exportSession, importSession } from "./transfer.js";
 import { type Watch, createWatch } from "./watch.js";
@@ -484,6 +485,8 @@ export class PersistenceManager<TData = Record<string, unknown>> {
       known: new WeakMap(),
       tried: new WeakMap(),
       own: createOwnVersions(),
+      shownVersions:
+        adapter.provisional === true ? createProvisionalVersions(environment.newId) : storedVersions,
       validate: this.#around.validate,
       followers: this.#options.followers,
     };

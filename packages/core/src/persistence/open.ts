@@ -35,6 +35,7 @@ export async function openSession<TData>(
   const base = baseOfRow(row, saving.versions, operation);
   const session = sessionOf<TData>(row, base);
   if (saving.schema !== undefined) await validateState(saving.schema, session, context);
+  session.version = saving.shownVersions.shown(id, row.version);
   saving.known.set(session, base);
   return {
     session,

@@ -79,10 +79,11 @@ export async function saveTurn<TData>(saving: Saving<TData>, input: PreparedTurn
           const { version, first, last, at, operations } = outcome;
           const createdAt = plan.base?.createdAt ?? turn.createdAt;
           saving.own.moved(id, plan.base?.version, version);
+          if (version !== plan.base?.version) saving.shownVersions.moved(id, version);
           const stored: Base = { version, state: plan.state, isMigrated: false, operations, createdAt };
           take(saving, session, id, turn.mine, stored, at);
           takeAlong(saving, input, plan.base, stored, at);
-          return { version, first, last, replayed: false };
+          return { version: saving.shownVersions.shown(id, version), first, last, replayed: false };
         } else {
           const { version, first, last } = outcome;
           // The first try may have been stored on top of somebody else's change: the row says what the state is.
@@ -94,7 +95,7 @@ export async function saveTurn<TData>(saving: Saving<TData>, input: PreparedTurn
             if (stored?.version === version && input.operationId === undefined)
               takeAlong(saving, input, plan.base, stored, now.row.updatedAt);
           }
-          return { version, first, last, replayed: true };
+          return { version: saving.shownVersions.shown(id, version), first, last, replayed: true };
         }
         const theirs = await store.load(id, 0);
         if (theirs === null) throw refusalError({ status: "absent" }, call, id);
@@ -148,7 +149,7 @@ interface Snapshot {
 async function snapshot<TData>(saving: Saving<TData>, input: PreparedTurn<TData>): Promise<Snapshot> {
   const { session, id, call, owner, messages, records, operationId, firstTry, reopen } = input;
   const { environment } = saving;
-  const { version } = session;
+  const version = session.version === undefined ? undefined : saving.shownVersions.meantBy(session.version);
   const known = saving.known.get(session);
   let base: Base | null = null;
   if (version !== undefined)
@@ -284,14 +285,14 @@ function takeAlong<TData>(
 ): void {
   if (saving.followers === undefined || from === null || messages.length > 0) return;
   for (const follower of saving.followers.get(id) ?? []) {
-    if (follower !== session && follower.version === from.version)
+    if (follower !== session && saving.shownVersions.meantBy(follower.version ?? "") === from.version)
       take(saving, follower, id, from.state, stored, at);
   }
 }
 
 /** Makes the object what its new version says, and remembers what the store holds for it. */
 function take<TData>(
-  { known }: Saving<TData>,
+  { known, shownVersions }: Saving<TData>,
   session: SessionState<TData>,
   id: string,
   mine: Json,
@@ -301,7 +302,7 @@ function take<TData>(
   if (!jsonEqual(mine, stored.state)) {
     adopt(session, partsOf<TData>(mine, id), partsOf<TData>(stored.state, id));
   }
-  session.version = stored.version;
+  session.version = shownVersions.shown(id, stored.version);
   if (session.metadata === undefined || Object.isFrozen(session.metadata))
     session.metadata = { ...session.metadata };
   if (stored.createdAt !== null) session.metadata.createdAt = new Date(stored.createdAt);

@@ -15,6 +15,7 @@ import type { Followers } from "./follow.js";
 import type { HookCall } from "./hook-runner.js";
 import type { ValidationResult } from "./hooks.js";
 import type { ConflictPolicy } from "./options.js";
+import type { ProvisionalVersions } from "./provisional.js";
 
 /** What the manager's calls work with. */
 export interface Saving<TData> {
@@ -35,6 +36,8 @@ export interface Saving<TData> {
   /** Operation ids that a state object was saved with, each with how many operations the session had had before. */
   readonly tried: WeakMap<object, Map<string, number | null>>;
   readonly own: OwnVersions;
+  /** How states show their versions. */
+  readonly shownVersions: ProvisionalVersions;
   /** The application's own validation, if it has one; issues refuse. */
   readonly validate: Validate<TData> | undefined;
   readonly followers: Followers<TData> | undefined;

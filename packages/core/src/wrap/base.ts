@@ -32,6 +32,7 @@ export function wrapAdapter(adapter: PersistenceAdapter, parts: Parts): Persiste
   return {
     ...{ name, limits, sessionRepository, messageRepository },
     durability: adapter.durability,
+    provisional: adapter.provisional,
     get turns() {
       return turns(adapter.turns);
     },
