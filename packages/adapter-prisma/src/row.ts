@@ -61,8 +61,8 @@ export function createCodec({ sessions: { fields: f }, messages: { fields: m } }
       // Copies for the application's queries; what is read back is the body.
       ...(typeof route === "string" ? { [m.route]: route } : {}),
       ...(typeof step === "string" ? { [m.step]: step } : {}),
-      ...(toolCalls == null ? {} : { [m.toolCalls]: toolCalls }),
-      ...(event == null ? {} : { [m.event]: event }),
+      ...(toolCalls == null || isDeeper(toolCalls, deepest) ? {} : { [m.toolCalls]: toolCalls }),
+      ...(event == null || isDeeper(event, deepest) ? {} : { [m.event]: event }),
     };
   }
 
@@ -148,16 +148,32 @@ export function createCodec({ sessions: { fields: f }, messages: { fields: m } }
   };
 }
 
-/** No key of core's begins like this. */
+/** No key of core's begins like these. */
 const wrapped = "~value";
+const asText = "~json";
 
-/** A state as the column keeps it: Prisma rounds a number that stands alone, and null has two meanings for it. */
+/** MariaDB takes no JSON of more than 32 levels. */
+const deepest = 30;
+
+/**
+ * A state as the column keeps it: Prisma rounds a number that stands alone, null has two meanings for it, and what is too deep
+ * for a database is a text there.
+ */
 function stateOf(state: Json): Json {
-  return typeof state === "object" && state !== null ? state : { [wrapped]: state };
+  if (typeof state !== "object" || state === null) return { [wrapped]: state };
+  return isDeeper(state, deepest) ? { [asText]: JSON.stringify(state) } : state;
 }
 
 function stateFrom(found: Json): Json {
-  return isRecord(found) && wrapped in found ? (found[wrapped] ?? null) : found;
+  if (!isRecord(found)) return found;
+  const text = found[asText];
+  if (typeof text === "string") return JSON.parse(text);
+  return wrapped in found ? (found[wrapped] ?? null) : found;
+}
+
+function isDeeper(value: Json, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
 }
 
 function dateOf(time: number | null): Date | null {
