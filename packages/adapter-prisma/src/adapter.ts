@@ -5,7 +5,7 @@ import type {
   SessionRepository,
   Turns,
 } from "@waymark/core/adapter";
-import { type PrismaClientLike, asGiven, isInside } from "./client.js";
+import { type PrismaClientLike, apart, asGiven, isInside } from "./client.js";
 import { createEntries, createMessages } from "./messages.js";
 import { checkMySql } from "./mysql.js";
 import { createKeptRecords, createRecords } from "./records.js";
@@ -53,11 +53,20 @@ export class PrismaAdapter implements PersistenceAdapter {
     this.provisional = isInside(given);
     const prisma = asGiven(given);
     const names = namesOf({ tables, fieldMappings });
-    let found: Models | undefined;
-    const models = () => (found ??= modelsOf(prisma, names));
+    const alone = apart(prisma);
+    // Until it is known that it is another.
+    const client = () =>
+      this.provisional || (this.#kind !== null && this.#kind !== "SQLite") ? prisma : alone;
+    const found = new Map<PrismaClientLike, Models>();
+    const models = () => {
+      const of = client();
+      const known = found.get(of) ?? modelsOf(of, names);
+      found.set(of, known);
+      return known;
+    };
     const codec = createCodec(names);
     const entries = createEntries(models, names, codec);
-    const recordModel = () => recordModelOf(prisma, names);
+    const recordModel = () => recordModelOf(client(), names);
     const kept = createKeptRecords(names);
     const comparesAtOnce = () => this.#kind === "PostgreSQL" || this.#kind === "SQLite";
     const rows = createRows(prisma, models, names, codec, entries, kept, comparesAtOnce);

@@ -9,7 +9,10 @@ import {
 /** What is used of Prisma's client besides its models: the generated one fits, extended or not. */
 export interface PrismaClientLike {
   /** Its other form, which takes a list of calls, ends the transaction where it is called on the client of one. */
-  $transaction(work: (client: PrismaClientLike) => Promise<unknown>): PromiseLike<unknown>;
+  $transaction(
+    work: (client: PrismaClientLike) => Promise<unknown>,
+    options?: { readonly maxWait?: number; readonly timeout?: number },
+  ): PromiseLike<unknown>;
   $queryRawUnsafe(query: string): PromiseLike<unknown>;
 }
 
@@ -48,6 +51,36 @@ export function findModel(client: PrismaClientLike, name: string): Model | undef
 /** Whether it is the client of a transaction of the application's own: such a client cannot connect, and no other lacks that. */
 export function isInside(client: PrismaClientLike): boolean {
   return Reflect.get(client, "$connect") === undefined;
+}
+
+/** How long a call waits for the transactions before it, and how long it may take, in milliseconds. */
+const patience = { maxWait: 10_000, timeout: 10_000 };
+
+/**
+ * A client each of whose calls is a transaction of its own. On SQLite a driver has one connection: a call without one becomes
+ * part of whichever transaction is open on it just then, also that of another request, and is undone with it after it was
+ * acknowledged.
+ */
+export function apart(client: PrismaClientLike): PrismaClientLike {
+  return new Proxy(client, {
+    get(target, name): unknown {
+      const found: unknown = Reflect.get(target, name);
+      if (!isModel(found)) return found;
+      return new Proxy(found, {
+        get(model, call): unknown {
+          if (!isFunction(Reflect.get(model, call))) return Reflect.get(model, call);
+          return (...args: unknown[]) =>
+            target.$transaction(async (inside) => invoke(Reflect.get(inside, name), call, args), patience);
+        },
+      });
+    },
+  });
+}
+
+function invoke(model: unknown, call: string | symbol, args: readonly unknown[]): unknown {
+  const found: unknown = isObject(model) ? Reflect.get(model, call) : undefined;
+  if (typeof found !== "function") throw new TypeError(`the client of a transaction has no ${String(call)}`);
+  return Reflect.apply(found, model, args);
 }
 
 /**

@@ -2,6 +2,7 @@ import type { PersistenceAdapter } from "../contract/adapter.js";
 import type { Records, Search, SearchHit, StoredRecord } from "../contract/facets.js";
 import { checkFind, compareBytes, encodeCursor } from "../contract/find.js";
 import { checkRecordKey } from "../contract/id.js";
+import { checkSearch } from "../contract/search.js";
 import type { MessageRepository, SessionRepository } from "../contract/repositories.js";
 import type { Entry, Filter, SessionRow } from "../contract/row.js";
 import type { Commit, Outcome, Turns } from "../contract/turns.js";
@@ -212,7 +213,9 @@ function recordsOf(records: Records, { store, restore }: TenantNames): Records {
 function searchOf(search: Search, { isOwn, restore, store, storedId }: TenantNames): Search {
   return {
     /** A page may be shorter than the limit where others have said the same, and is empty only at the end. */
-    async query({ userId, sessionId, ...query }) {
+    async query(wanted) {
+      checkSearch(wanted);
+      const { userId, sessionId, ...query } = wanted;
       const whose = {
         ...(userId === undefined ? undefined : { userId: store.id(textOf(userId, "query")) }),
         ...(sessionId === undefined ? undefined : { sessionId: storedId(sessionId, "query") }),

@@ -173,7 +173,10 @@ async function sealCommit(cipher: Cipher, commit: Commit, head: Head): Promise<A
   const state =
     set.state === undefined && !isNew
       ? undefined
-      : cipher.seal(set.state ?? {}, statePlace({ id, life, version: nextVersion(head) }));
+      : cipher.seal(
+          set.state === undefined ? {} : set.state,
+          statePlace({ id, life, version: nextVersion(head) }),
+        );
   const entries = messages.map((entry, index) =>
     sealNew(cipher, entry, { sessionId: id, log: life, sequence: last + index + 1 }),
   );
