@@ -1,13 +1,35 @@
 // A server of a test's own, which it may kill and start again. `node scripts/servers/NAME.mjs FOLDER PORT ...` runs one in
 // that folder, says `ready PORT PID`, and ends when its standard input does: also when the test's process is killed.
-import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-/** Starts the server that `scripts/servers/NAME.mjs` runs, in a folder of its own. What it gets is described in private.d.mts. */
+const answers = (...command) => spawnSync(command[0], command.slice(1)).status === 0;
+
+const servers = {
+  opensearch: {
+    isHere: () => answers("javac", "-version") && answers("mvn", "-version"),
+    url: (at) => `http://${at}`,
+  },
+  postgres: {
+    // Debian keeps its programs off the PATH.
+    isHere: () => existsSync("/usr/lib/postgresql") || answers("pg_config", "--bindir"),
+    url: (at, password) => `postgres://postgres:${password}@${at}/postgres`,
+  },
+  redis: {
+    isHere: () => answers("redis-server", "--version"),
+    url: (at) => `redis://${at}`,
+  },
+};
+
+/** What these two give is described in private.d.mts. */
+export function wantsPrivate(name) {
+  return servers[name].isHere() || process.env.CI === "true";
+}
+
 export async function startPrivate(name, ...settings) {
   const program = fileURLToPath(new URL(`servers/${name}.mjs`, import.meta.url));
   const folder = mkdtempSync(join(tmpdir(), `waymark-${name}-`));
@@ -46,7 +68,9 @@ export async function startPrivate(name, ...settings) {
     rmSync(folder, { recursive: true, force: true });
     throw error;
   }
-  return { host: "127.0.0.1", port, kill, stop: () => end("SIGINT"), start, remove };
+  const host = "127.0.0.1";
+  const url = servers[name].url(`${host}:${port}`, ...settings);
+  return { host, port, url, kill, stop: () => end("SIGINT"), start, remove };
 }
 
 /**

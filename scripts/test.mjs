@@ -54,8 +54,6 @@ async function jest({ env, missing }) {
       ...flags,
       bin("jest/bin/jest.js"),
       "--json",
-      // A connection that a test has left to a server which is gone would keep the process for ever.
-      "--forceExit",
       `--outputFile=${file}`,
       "--selectProjects",
       ...projects,

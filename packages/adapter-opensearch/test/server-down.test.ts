@@ -4,8 +4,8 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { PersistenceManager, createSession } from "@waymark/core";
 import { Client, type ClientOptions } from "@opensearch-project/opensearch";
+import { type PrivateServer, startPrivate, wantsPrivate } from "../../../scripts/private.mjs";
 import { OpenSearchAdapter } from "../src/index.js";
-import { type PrivateServer, hasProgram, startServer } from "./private-server.js";
 
 const said = (content: string) => ({ role: "user", content }) as const;
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -51,11 +51,11 @@ it("says that nobody is there, and nothing of what was to be stored", async () =
 });
 
 // Where it must not be left out, its absence is a failure.
-(hasProgram || process.env["CI"] === "true" ? describe : describe.skip)("a node of its own", () => {
+(wantsPrivate("opensearch") ? describe : describe.skip)("a node of its own", () => {
   let server: PrivateServer;
   const clients: Client[] = [];
   beforeAll(async () => {
-    server = await startServer();
+    server = await startPrivate("opensearch");
   }, 300_000);
   afterAll(async () => {
     await Promise.all(clients.map((client) => client.close()));

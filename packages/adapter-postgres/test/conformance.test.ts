@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, it } from "@jest/globals";
 import { type Harness, type TestStore, testAdapter } from "@waymark/adapter-testkit";
-import { password, startServer, wantsServer } from "./private-server.js";
+import { startPrivate, wantsPrivate } from "../../../scripts/private.mjs";
 import { addressOf, openSchema, url, urlAt } from "./server.js";
+
+const password = "open-sesame";
 
 function openStore(connectionString = url): TestStore {
   const store = openSchema("kit", { connectionString });
@@ -29,11 +31,18 @@ function openStore(connectionString = url): TestStore {
   };
 }
 
+async function openServer() {
+  const server = await startPrivate("postgres", password);
+  return { ...server, store: openStore(server.url) };
+}
+
+const hasServer = wantsPrivate("postgres");
+
 const harness: Harness = {
   name: "PostgreSQL",
   expects: {
     ...{ durability: "commit", turns: true, records: true, search: true },
-    network: wantsServer ? "restart" : "proxy",
+    network: hasServer ? "restart" : "proxy",
   },
   processEntry: new URL("./process-entry.mjs", import.meta.url),
   open: async () => openStore(),
@@ -41,14 +50,7 @@ const harness: Harness = {
     turn: { roundTrips: 1, bytes: 1500 },
     resume: { roundTrips: 1, bytes: 5000 },
   },
-  ...(wantsServer
-    ? {
-        openServer: async () => {
-          const server = await startServer();
-          return { ...server, store: openStore(server.url) };
-        },
-      }
-    : {}),
+  ...(hasServer && { openServer }),
 };
 
 testAdapter(harness, { describe, it, beforeAll, afterAll });

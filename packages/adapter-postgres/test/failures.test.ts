@@ -2,8 +2,8 @@ import { inspect } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { createProxy } from "@waymark/adapter-testkit";
 import { PersistenceManager, createSession } from "@waymark/core";
+import { type PrivateServer, startPrivate, wantsPrivate } from "../../../scripts/private.mjs";
 import { PostgreSQLAdapter } from "../src/index.js";
-import { type PrivateServer, password, startServer, wantsServer } from "./private-server.js";
 import { addressOf, openPool, openSchema, urlAt } from "./server.js";
 
 const store = openSchema("failures");
@@ -122,11 +122,11 @@ it("a server that goes away and comes back is used again", async () => {
   await proxy.close();
 });
 
-// Where it must not be left out, its absence is a failure.
-(wantsServer ? describe : describe.skip)("a server of its own", () => {
+(wantsPrivate("postgres") ? describe : describe.skip)("a server of its own", () => {
+  const password = "open-sesame";
   let server: PrivateServer;
   beforeAll(async () => {
-    server = await startServer();
+    server = await startPrivate("postgres", password);
   }, 60_000);
   afterAll(() => server.remove());
 

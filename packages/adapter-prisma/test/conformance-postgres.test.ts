@@ -1,9 +1,7 @@
-import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import { afterAll, beforeAll, describe, it } from "@jest/globals";
 import { PrismaPg } from "@prisma/adapter-pg";
 import { type Harness, type TestStore, testAdapter } from "@waymark/adapter-testkit";
-import { startPrivate } from "../../../scripts/private.mjs";
+import { startPrivate, wantsPrivate } from "../../../scripts/private.mjs";
 import { PrismaClient } from "../.clients/postgresql/client.js";
 import { PrismaAdapter } from "../src/index.js";
 import { addressOf, openPool, openSchema, tables, url, urlAt } from "./postgres.js";
@@ -49,23 +47,16 @@ async function openStore(connectionString = url): Promise<TestStore> {
 
 async function openServer() {
   const server = await startPrivate("postgres", password);
-  return {
-    ...server,
-    store: await openStore(`postgres://postgres:${password}@${server.host}:${server.port}/postgres`),
-  };
+  return { ...server, store: await openStore(server.url) };
 }
 
-/** A server that is killed needs its programs here. Where it must not be left out, their absence is a failure. */
-const wantsServer =
-  existsSync("/usr/lib/postgresql") ||
-  spawnSync("pg_config", ["--bindir"]).status === 0 ||
-  process.env["CI"] === "true";
+const hasServer = wantsPrivate("postgres");
 
 const harness: Harness = {
   name: "Prisma on PostgreSQL",
   expects: {
     ...{ durability: "commit", turns: true, records: true, search: false },
-    network: wantsServer ? "restart" : "proxy",
+    network: hasServer ? "restart" : "proxy",
   },
   processEntry: new URL("./process-entry.mjs", import.meta.url),
   open: () => openStore(),
@@ -73,7 +64,7 @@ const harness: Harness = {
     turn: { roundTrips: 5, bytes: 5500 },
     resume: { roundTrips: 2, bytes: 10_000 },
   },
-  ...(wantsServer && { openServer }),
+  ...(hasServer && { openServer }),
 };
 
 testAdapter(harness, { describe, it, beforeAll, afterAll });

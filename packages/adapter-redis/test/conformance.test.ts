@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, it } from "@jest/globals";
 import { type Address, type Harness, type TestStore, testAdapter } from "@waymark/adapter-testkit";
 import type { Cluster, Redis, RedisOptions } from "ioredis";
+import { wantsPrivate } from "../../../scripts/private.mjs";
 import { RedisAdapter } from "../src/index.js";
 import { createKeys } from "../src/keys.js";
-import { startServer, wantsServer } from "./private-server.js";
+import { startServer } from "./private-server.js";
 import { addressOf, clientAt, newPrefix, removeKeys, servers, single } from "./servers.js";
 
 /** A client that gives up by itself where nobody answers, and that comes back when somebody does. */
@@ -45,6 +46,7 @@ function openStore(
 }
 
 const password = "hush-hush";
+const hasServer = wantsPrivate("redis");
 
 async function openServer() {
   const server = await startServer("--requirepass", password);
@@ -60,7 +62,7 @@ for (const server of servers) {
     name: server.name,
     expects: {
       ...{ durability: "commit", turns: true, records: true, search: false },
-      network: isSingle ? (wantsServer ? "restart" : "proxy") : "none",
+      network: isSingle ? (hasServer ? "restart" : "proxy") : "none",
     },
     processEntry: new URL("./process-entry.mjs", import.meta.url),
     open: async () => openStore(server.name, server.connect, isSingle ? { address: addressOf() } : undefined),
@@ -70,7 +72,7 @@ for (const server of servers) {
         resume: { roundTrips: 1, bytes: 6500 },
       },
     }),
-    ...(isSingle && wantsServer && { openServer }),
+    ...(isSingle && hasServer && { openServer }),
   };
   testAdapter(harness, { describe, it, beforeAll, afterAll });
 }

@@ -3,8 +3,9 @@ import { inspect } from "node:util";
 import { createProxy } from "@waymark/adapter-testkit";
 import { PersistenceManager, createSession } from "@waymark/core";
 import { Redis } from "ioredis";
+import { wantsPrivate } from "../../../scripts/private.mjs";
 import { RedisAdapter } from "../src/index.js";
-import { type PrivateServer, startServer, wantsServer } from "./private-server.js";
+import { type PrivateServer, startServer } from "./private-server.js";
 
 const said = (content: string) => ({ role: "user", content }) as const;
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -45,7 +46,7 @@ it("says that nobody is there, and nothing of what was to be stored", async () =
   redis.disconnect();
 });
 
-(wantsServer ? describe : describe.skip)("a server of its own", () => {
+(wantsPrivate("redis") ? describe : describe.skip)("a server of its own", () => {
   let server: PrivateServer;
   afterEach(() => server.remove());
 
@@ -130,7 +131,7 @@ it("says that nobody is there, and nothing of what was to be stored", async () =
     for (const options of [{}, { password: "wrong-guess" }, { username: "reader", password: "whisper" }]) {
       const redis = server.client({ ...options, retryStrategy: () => null });
       const error = await errorOf(new RedisAdapter({ redis }).sessionRepository.findById("s"));
-      expect(error).toMatchObject({ name: "StorageError" });
+      expect(error).toMatchObject({ name: "StorageError", code: "STORAGE_FAILED", retryable: false });
       expect(inspect(error, { depth: 10 })).not.toMatch(/hush-hush|whisper|wrong-guess/);
     }
     const reader = server.client({ username: "reader", password: "whisper" });
@@ -138,5 +139,21 @@ it("says that nobody is there, and nothing of what was to be stored", async () =
       code: "STORAGE_FAILED",
       operation: "initialize",
     });
+  });
+
+  it("that only reads is named; what is stored there stays, and can be read", async () => {
+    server = await startServer();
+    const redis = server.client();
+    const manager = new PersistenceManager({ adapter: new RedisAdapter({ redis }) });
+    const session = createSession({ id: "s" });
+    await manager.saveTurn({ session, messages: [said("1")] });
+    await redis.replicaof("127.0.0.1", server.port);
+    const error = await errorOf(manager.saveTurn({ session, messages: [said("2")] }));
+    expect(error).toMatchObject({ code: "STORAGE_UNAVAILABLE", sessionId: "s" });
+    expect((await manager.loadSessionHistory("s")).map(({ content }) => content)).toEqual(["1"]);
+    await redis.replicaof("NO", "ONE");
+    await manager.saveTurn({ session, messages: [said("2")] });
+    expect((await manager.loadSessionHistory("s")).map(({ content }) => content)).toEqual(["1", "2"]);
+    await manager.close();
   });
 });

@@ -129,10 +129,12 @@ async function openedOf(
     async close() {
       isClosed = true;
       try {
-        for (const { shown } of connected.splice(0)) await shown.disconnect?.();
+        // An adapter that has stopped answering is asked nothing more; its store is removed all the same.
+        if (monitor.hung === null) for (const { shown } of connected) await shown.disconnect?.();
       } finally {
-        await within(monitor, "the store's `remove`", async () => store.remove());
-        await Promise.all(proxies.map((proxy) => proxy.close()));
+        await within(monitor, "the store's `remove`", async () => store.remove()).finally(() =>
+          Promise.all(proxies.map((proxy) => proxy.close())),
+        );
       }
     },
   };
@@ -169,7 +171,7 @@ async function within<T>(monitor: Monitor, what: string, work: () => Promise<T>)
 /** What a case gets, and what ends it. */
 export interface CaseWorld extends World {
   end(): Promise<void>;
-  /** Ends what must not go on after a case that has failed either. */
+  /** Closes what is left open after a case that has failed, so that the process can end. */
   abandon(): Promise<void>;
 }
 
@@ -231,7 +233,10 @@ export function createWorld(name: string, options: WorldOptions): CaseWorld {
     },
     newId: () => `s-${systemEnvironment.newId()}`,
     async abandon() {
-      for (const { server } of servers.splice(0)) await server.remove();
+      const left = [...stores, ...servers.map((one) => one.opened)].filter((one) => !one.isClosed());
+      // What the case has found says more.
+      for (const one of left) await one.close().catch(() => {});
+      for (const { server } of servers) await server.remove();
     },
     async end() {
       for (const client of clients) await client.store.flush();

@@ -12,14 +12,24 @@ function failures(results: readonly Result[]): string[] {
 }
 
 describe("a harness whose adapter", () => {
-  it("hangs: the call is named, and nothing more is tried", async () => {
+  it("hangs: the call is named, nothing more is tried, and every store is removed", async () => {
     const never = () => new Promise<never>(() => {});
-    const harness = wrong((right) => change(right, { sessions: () => ({ update: never }) }));
+    const { open, ...right } = wrong((adapter) => change(adapter, { sessions: () => ({ update: never }) }));
+    const stores = { opened: 0, removed: 0 };
+    const harness = {
+      ...right,
+      open: async () => {
+        stores.opened++;
+        const { remove, ...store } = await open();
+        return { ...store, remove: () => remove().then(() => void stores.removed++) };
+      },
+    };
     const started = performance.now();
     const messages = failures(await runKit(harness, { callTimeoutMs: 200 }));
     expect(performance.now() - started).toBeLessThan(5000);
     expect(messages[0]).toMatch(/sessionRepository\.update gave no answer within 200 ms/);
     expect(messages.at(-1)).toMatch(/not run: sessionRepository\.update never ended/);
+    expect(stores.removed).toBe(stores.opened);
   });
 
   it.each(["open", "connect", "remove"])("hangs in %s: it is named, and it ends", async (name) => {
