@@ -11,7 +11,6 @@ import { checkMySql } from "./mysql.js";
 import { createKeptRecords, createRecords } from "./records.js";
 import { type Codec, createCodec } from "./row.js";
 import {
-  type Models,
   type NameOptions,
   type Names,
   checkModels,
@@ -54,16 +53,10 @@ export class PrismaAdapter implements PersistenceAdapter {
     const prisma = asGiven(given);
     const names = namesOf({ tables, fieldMappings });
     const alone = apart(prisma);
-    // Until it is known that it is another.
-    const client = () =>
-      this.provisional || (this.#kind !== null && this.#kind !== "SQLite") ? prisma : alone;
-    const found = new Map<PrismaClientLike, Models>();
-    const models = () => {
-      const of = client();
-      const known = found.get(of) ?? modelsOf(of, names);
-      found.set(of, known);
-      return known;
-    };
+    // Until `initialize` has looked, it may be SQLite.
+    const isApart = () => !this.provisional && (this.#kind === null || this.#kind === "SQLite");
+    const client = () => (isApart() ? alone : prisma);
+    const models = () => modelsOf(client(), names);
     const codec = createCodec(names);
     const entries = createEntries(models, names, codec);
     const recordModel = () => recordModelOf(client(), names);

@@ -57,6 +57,8 @@ export function createRows(
   const together = (entries: readonly Entry[]) =>
     entries.length === 0 ? {} : { [relation]: { createMany: { data: entries.map(codec.encodeEntry) } } };
   const nothing = { [f.id]: true };
+  /** For writes of a row with its entries: these Prisma itself makes a transaction of. */
+  const nesting = () => modelsOf(client, names).sessions;
 
   return {
     async insert(row, { entries, records }, doing) {
@@ -64,7 +66,7 @@ export function createRows(
       const call = (sessions: Model) => sessions.create({ data, select: nothing });
       const create = () =>
         records.length === 0
-          ? call(models().sessions)
+          ? call(entries.length === 0 ? models().sessions : nesting())
           : client.$transaction(async (inside) => {
               await call(modelsOf(inside, names).sessions);
               await kept.store(inside, records);
@@ -86,7 +88,7 @@ export function createRows(
       let left = entries;
       const inOneCall = () => {
         const all = { ...data, ...together(left) };
-        return models().sessions.update({ where, data: all, select: nothing });
+        return nesting().update({ where, data: all, select: nothing });
       };
       let isMoved = false;
       const inTransaction = () =>
