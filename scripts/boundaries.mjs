@@ -17,15 +17,7 @@ const layers = {
   session: ["contract", "errors", "codec", "state", "turn", "persistence"],
   agent: ["contract", "errors", "codec", "state", "turn", "persistence", "session"],
   file: ["contract", "errors", "codec", "turn/apply", "turn/system"],
-  wrap: [
-    "contract",
-    "errors",
-    "codec",
-    "turn/apply",
-    "turn/environment",
-    "turn/system",
-    "persistence/connection",
-  ],
+  wrap: ["contract", "errors", "codec", "turn/apply", "turn/connection", "turn/environment", "turn/system"],
   "session-store": ["contract", "errors", "codec", "state", "turn", "persistence", "file"],
 };
 

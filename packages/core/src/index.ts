@@ -53,7 +53,9 @@ export type { List } from "./persistence/list.js";
 export { PersistenceManager, type MessageInput } from "./persistence/manager.js";
 export type { EraseReport, PruneOptions, PruneReport } from "./persistence/retention.js";
 export type { RecordInput } from "./persistence/record-values.js";
-export type { RecordOptions, RecordOwner, RecordStore, SavedRecord } from "./persistence/records.js";
+export type { RecordOwner, SavedRecord } from "./persistence/record-reads.js";
+export type { RecordOptions } from "./persistence/record-writes.js";
+export type { RecordStore } from "./persistence/records.js";
 export type { SessionInfo, SessionQuery } from "./persistence/queries.js";
 export type { FoundMessage, MessageSearch } from "./persistence/search.js";
 export type {

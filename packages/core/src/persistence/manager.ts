@@ -13,7 +13,7 @@ import { createTurnStore } from "../turn/store.js";
 import { appendMessages, prepareMessages } from "./append.js";
 import { checkMilliseconds, invalid } from "./check.js";
 import { type Around, createAround } from "./around.js";
-import { type Connection, connect } from "./connection.js";
+import { type Connection, connect } from "../turn/connection.js";
 import { type Health, checkHealth } from "./health.js";
 import type { SessionExport } from "./export-format.js";
 import { createHookRunner } from "./hook-runner.js";
@@ -31,7 +31,8 @@ import {
   defaultDeadlineMs,
 } from "./options.js";
 import { type SessionInfo, type SessionQuery, findActive, findByUser, findSession } from "./queries.js";
-import { type RecordOwner, type RecordStore, createRecordStore } from "./records.js";
+import type { RecordOwner } from "./record-reads.js";
+import { type RecordStore, createRecordStore } from "./records.js";
 import {
   type EraseReport,
   type PruneOptions,

@@ -1,7 +1,7 @@
 import type { PersistenceAdapter } from "../contract/adapter.js";
 import type { Records, Search } from "../contract/facets.js";
 import type { Turns } from "../contract/turns.js";
-import { type Connection, connect } from "../persistence/connection.js";
+import { type Connection, connect } from "../turn/connection.js";
 
 /** What a wrapper puts in the place of an adapter's parts. */
 export interface Parts extends Pick<
