@@ -122,6 +122,30 @@ it("a server that goes away and comes back is used again", async () => {
   await proxy.close();
 });
 
+it("a server that does not answer fails a call when the driver's time is over; the turn is stored once", async () => {
+  const proxy = await createProxy(addressOf());
+  const times = { connectionTimeoutMillis: 300, query_timeout: 300 };
+  const pool = openPool({ connectionString: urlAt(proxy), ...times });
+  const manager = new PersistenceManager({
+    adapter: new PostgreSQLAdapter({ client: pool, schema: store.schema }),
+  });
+  const session = createSession({ id: "silent" });
+  await manager.saveTurn({ session, messages: [said("1")] });
+  const isHeld = proxy.hold();
+  const turn = { session, messages: [said("2")], operationId: "two" };
+  const error = { code: "STORAGE_UNAVAILABLE", retryable: true };
+  await expect(manager.saveTurn(turn)).rejects.toMatchObject({ ...error, sessionId: "silent" });
+  await isHeld;
+  await expect(manager.loadSessionState("silent")).rejects.toMatchObject(error);
+  // What was held back arrives now, beside what is sent again.
+  await proxy.heal();
+  expect(await manager.saveTurn(turn)).toMatchObject({ first: 2, last: 2 });
+  expect((await manager.loadSessionHistory("silent")).map(({ content }) => content)).toEqual(["1", "2"]);
+  await manager.close();
+  await pool.end();
+  await proxy.close();
+});
+
 (wantsPrivate("postgres") ? describe : describe.skip)("a server of its own", () => {
   const password = "open-sesame";
   let server: PrivateServer;

@@ -124,6 +124,28 @@ it("says that nobody is there, and nothing of what was to be stored", async () =
     await manager.close();
   });
 
+  it("that does not answer fails a call when the driver's time is over; the turn is stored once", async () => {
+    server = await startServer();
+    const proxy = await createProxy(server);
+    const redis = new Redis(proxy.port, proxy.host, { commandTimeout: 300 });
+    const manager = new PersistenceManager({ adapter: new RedisAdapter({ redis }) });
+    const session = createSession({ id: "s" });
+    await manager.saveTurn({ session, messages: [said("1")] });
+    const isHeld = proxy.hold();
+    const turn = { session, messages: [said("2")], operationId: "two" };
+    const error = { code: "STORAGE_UNAVAILABLE", retryable: true };
+    await expect(manager.saveTurn(turn)).rejects.toMatchObject({ ...error, sessionId: "s" });
+    await isHeld;
+    await expect(manager.loadSessionState("s")).rejects.toMatchObject(error);
+    // What was held back arrives now, beside what is sent again.
+    await proxy.heal();
+    expect(await manager.saveTurn(turn)).toMatchObject({ first: 2, last: 2 });
+    expect((await manager.loadSessionHistory("s")).map(({ content }) => content)).toEqual(["1", "2"]);
+    await manager.close();
+    redis.disconnect();
+    await proxy.close();
+  });
+
   it("that wants a password or forbids scripts is named, without the password", async () => {
     server = await startServer("--requirepass", "hush-hush");
     const admin = server.client({ password: "hush-hush" });
