@@ -53,8 +53,10 @@ export async function openDatabase(name = "test", sql = binaryTables) {
     query: (text: string, ...values: unknown[]) =>
       own.$queryRawUnsafe<Record<string, unknown>[]>(text, ...values),
     remove: async () => {
+      // A transaction that a failed test has left open would hold up the rest.
+      await Promise.all(clients.map((one) => one !== server && one.$disconnect()));
       await server.$executeRawUnsafe(`DROP DATABASE IF EXISTS ${database}`);
-      await Promise.all(clients.map((one) => one.$disconnect()));
+      await server.$disconnect();
     },
   };
 }
