@@ -1,5 +1,5 @@
 import { type SessionRow, ValidationError, systemEnvironment } from "@waymark/core/adapter";
-import { type Model, type PrismaClientLike, run } from "./client.js";
+import { type Model, type PrismaClientLike, run, transaction } from "./client.js";
 import { listOf } from "./messages.js";
 import { encodeRecord } from "./records.js";
 import type { Codec } from "./row.js";
@@ -114,7 +114,7 @@ async function likeOthers(client: PrismaClientLike, names: Names, codec: Codec):
     };
     await run({ operation: "initialize" }, async () => {
       try {
-        await client.$transaction(work);
+        await transaction(client, work);
       } catch (cause) {
         if (cause !== undo) throw cause;
       }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, it } from "@jest/globals";
 import { testAdapter } from "@waymark/adapter-testkit";
+import { clients } from "./clients.mjs";
 import { openDatabase } from "./mysql.js";
 
 testAdapter(
@@ -16,7 +17,7 @@ testAdapter(
       return {
         connect: () => store.connect(),
         remove: () => store.remove(),
-        address: { provider: "mysql", database: store.database },
+        address: { clients, provider: "mysql", database: store.database },
         raw: {
           session: async (id) => (await count("agent_sessions", "id", id)) > 0,
           messages: (id) => count("agent_messages", "session_id", id),

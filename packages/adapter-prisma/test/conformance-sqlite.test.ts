@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, it } from "@jest/globals";
 import { testAdapter } from "@waymark/adapter-testkit";
+import { callTimeoutMs, clients } from "./clients.mjs";
 import { openFile } from "./sqlite.js";
 
 testAdapter(
@@ -16,7 +17,7 @@ testAdapter(
       return {
         connect: () => store.connect(),
         remove: () => store.remove(),
-        address: { provider: "sqlite", file: store.file },
+        address: { clients, provider: "sqlite", file: store.file },
         raw: {
           session: async (id) => (await count("agent_sessions", "id", id)) > 0,
           messages: (id) => count("agent_messages", "session_id", id),
@@ -25,4 +26,5 @@ testAdapter(
     },
   },
   { describe, it, beforeAll, afterAll },
+  { callTimeoutMs },
 );

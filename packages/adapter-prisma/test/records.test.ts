@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
-import { PrismaPg } from "@prisma/adapter-pg";
 import { PersistenceManager, createSession } from "@waymark/core";
 import { type Records, type StoredRecord, compareBytes, userScope } from "@waymark/core/adapter";
-import { PrismaClient } from "../.clients/postgresql/client.js";
 import { PrismaAdapter } from "../src/index.js";
+import { PostgreSqlClient, PrismaPg } from "./clients.mjs";
 import { openPool, openSchema, tables, url } from "./postgres.js";
 
 jest.setTimeout(120_000);
@@ -172,7 +171,7 @@ describe("keys", () => {
     await pool.query(tables);
     const { rows } = await pool.query<{ different: boolean }>("SELECT 'a' < 'B' AS different");
     expect(rows).toEqual([{ different: true }]);
-    const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: address.href }) });
+    const prisma = new PostgreSqlClient({ adapter: new PrismaPg({ connectionString: address.href }) });
     const records = recordsOf(new PrismaAdapter({ prisma }));
     const scopes = keys.map((key) => userScope(key));
     for (const key of keys) await records.put(recordOf(userScope("x"), key), null);
