@@ -7,7 +7,7 @@ export { PrismaClient as OwnClient } from "../.clients/own/client.js";
 export { PrismaClient as PostgreSqlClient } from "../.clients/postgresql/client.js";
 export { PrismaClient as SqliteClient } from "../.clients/sqlite/client.js";
 
-/** How long a call may take in the conformance suite, and the levels that are left out of it on PostgreSQL. */
+/** How long a call may take in the conformance suite, and what is left out of it on PostgreSQL. */
 export const callTimeoutMs = 10_000;
 export const leftOut = new Set();
 

@@ -75,8 +75,8 @@ const harness: Harness = {
   ...(wantsServer && { openServer }),
 };
 
-const describeLevel = (name: string, body: () => void) => {
+const describeSome = (name: string, body: () => void) => {
   if (!leftOut.has(name)) describe(name, body);
 };
 
-testAdapter(harness, { describe: describeLevel, it, beforeAll, afterAll }, { callTimeoutMs });
+testAdapter(harness, { describe: describeSome, it, beforeAll, afterAll }, { callTimeoutMs });
