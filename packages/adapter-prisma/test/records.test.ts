@@ -4,6 +4,7 @@ import { type Records, type StoredRecord, compareBytes, userScope } from "@wayma
 import { PrismaAdapter } from "../src/index.js";
 import { PostgreSqlClient, PrismaPg } from "./clients.mjs";
 import { openPool, openSchema, tables, url } from "./postgres.js";
+import { openFile } from "./sqlite.js";
 
 jest.setTimeout(120_000);
 
@@ -112,6 +113,21 @@ describe("with a turn", () => {
       ["inside false", "language"],
       ["inside false", "later"],
     ]);
+  });
+
+  it("on SQLite, more than one call can have values are stored with it, and replaced", async () => {
+    const file = await openFile();
+    const manager = new PersistenceManager({ adapter: file.connect() });
+    const session = createSession<{ n: number }>({ id: "many" });
+    for (const n of [1, 2]) {
+      session.data.n = n;
+      const records = Array.from({ length: 1100 }, (_, index) => ({ key: `k${index}`, value: n }));
+      await manager.saveTurn({ session, messages: [said(`${n}`)], records });
+    }
+    const stored = await file.client().agentRecord.groupBy({ by: ["value"], _count: true });
+    expect(stored).toEqual([{ value: "2", _count: 1100 }]);
+    await manager.close();
+    await file.remove();
   });
 
   it("a removal takes those of its sessions and leaves the others", async () => {
