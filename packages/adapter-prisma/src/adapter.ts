@@ -5,7 +5,7 @@ import type {
   SessionRepository,
   Turns,
 } from "@waymark/core/adapter";
-import { type PrismaClientLike, apart, asGiven, isInside } from "./client.js";
+import { type PrismaClientLike, apart, asGiven, isInside, roundsNumbers } from "./client.js";
 import { createEntries, createMessages } from "./messages.js";
 import { checkMySql } from "./mysql.js";
 import { createKeptRecords, createRecords } from "./records.js";
@@ -57,7 +57,7 @@ export class PrismaAdapter implements PersistenceAdapter {
     const isApart = () => !this.provisional && (this.#kind === null || this.#kind === "SQLite");
     const client = () => (isApart() ? alone : prisma);
     const models = () => modelsOf(client(), names);
-    const codec = createCodec(names);
+    const codec = createCodec(names, roundsNumbers(prisma));
     const entries = createEntries(models, names, codec);
     const recordModel = () => recordModelOf(client(), names);
     const kept = createKeptRecords(names);

@@ -8,8 +8,11 @@ import {
 
 /** What is used of Prisma's client besides its models: the generated one fits, extended or not. */
 export interface PrismaClientLike {
-  /** Its other form, which takes a list of calls, ends the transaction where it is called on the client of one. */
-  $transaction(
+  /**
+   * Its other form, which takes a list of calls, ends the transaction where it is called on the client of one. Such a client
+   * of Prisma 6 has neither.
+   */
+  $transaction?(
     work: (client: PrismaClientLike) => Promise<unknown>,
     options?: { readonly maxWait?: number; readonly timeout?: number },
   ): PromiseLike<unknown>;
@@ -53,8 +56,47 @@ export function isInside(client: PrismaClientLike): boolean {
   return Reflect.get(client, "$connect") === undefined;
 }
 
+/** Prisma 6 keeps 16 digits of a number in a field of JSON. */
+export function roundsNumbers(client: PrismaClientLike): boolean {
+  return String(Reflect.get(client, "_clientVersion")).startsWith("6.");
+}
+
+/** The last part of each of the application's own transactions: none may begin within another. */
+const parts = new WeakMap<PrismaClientLike, Promise<unknown>>();
+
+/** A transaction, or a part of the application's own one that is undone alone. */
+export function transaction(
+  client: PrismaClientLike,
+  work: (client: PrismaClientLike) => Promise<unknown>,
+  options?: { readonly maxWait?: number; readonly timeout?: number },
+): PromiseLike<unknown> {
+  const begin = () =>
+    client.$transaction === undefined ? fromSavepoint(client, work) : client.$transaction(work, options);
+  if (!isInside(client)) return begin();
+  const part = (parts.get(client) ?? Promise.resolve()).then(begin, begin);
+  parts.set(client, part);
+  return part;
+}
+
+/** What Prisma 7 does where a transaction begins within another. */
+async function fromSavepoint(
+  client: PrismaClientLike,
+  work: (client: PrismaClientLike) => Promise<unknown>,
+): Promise<unknown> {
+  await client.$queryRawUnsafe("SAVEPOINT waymark");
+  try {
+    const result = await work(client);
+    await client.$queryRawUnsafe("RELEASE SAVEPOINT waymark");
+    return result;
+  } catch (cause) {
+    // Where the database has ended the transaction, there is nothing left to undo, and the cause says more.
+    await Promise.resolve(client.$queryRawUnsafe("ROLLBACK TO SAVEPOINT waymark")).catch(() => {});
+    throw cause;
+  }
+}
+
 /** How long a call waits for the transactions before it, and how long it may take, in milliseconds. */
-const patience = { maxWait: 10_000, timeout: 10_000 };
+export const patience = { maxWait: 10_000, timeout: 10_000 };
 
 /**
  * A client each of whose calls is a transaction of its own. On SQLite a driver has one connection: a call without one becomes
@@ -70,7 +112,7 @@ export function apart(client: PrismaClientLike): PrismaClientLike {
         get(model, call): unknown {
           if (!isFunction(Reflect.get(model, call))) return Reflect.get(model, call);
           return (...args: unknown[]) =>
-            target.$transaction(async (inside) => invoke(Reflect.get(inside, name), call, args), patience);
+            transaction(target, async (inside) => invoke(Reflect.get(inside, name), call, args), patience);
         },
       });
     },
@@ -216,6 +258,9 @@ export function codeOf(cause: unknown): string {
 
 /** What the driver adapter says of an error: its kind, and the database's own code. */
 function driverErrorOf(cause: unknown): Record<string, unknown> {
+  // Prisma 6 knows few of SQLite's codes, and passes the others on in the place of its own.
+  const code = isObject(cause) ? cause["code"] : undefined;
+  if (typeof code === "string" && code.startsWith("SQLITE_")) return { kind: "sqlite", originalCode: code };
   const meta = isObject(cause) && isObject(cause["meta"]) ? cause["meta"]["driverAdapterError"] : cause;
   return isObject(meta) && isObject(meta["cause"]) ? meta["cause"] : {};
 }
@@ -230,9 +275,7 @@ export function isRefusedText(cause: unknown): boolean {
   const { kind } = driverErrorOf(cause);
   const isAnswer = kind === "postgres" || kind === "mysql" || kind === "sqlite";
   // A server that is shutting down, or has no room, answers too.
-  return (
-    codeOf(cause) === "P2010" && isAnswer && explain("", nativeCodeOf(cause), cause)[0] === "STORAGE_FAILED"
-  );
+  return isAnswer && explain("", nativeCodeOf(cause), cause)[0] === "STORAGE_FAILED";
 }
 
 /** What drivers say, without a code, of a client that the application has closed, and of a connection that is lost. */

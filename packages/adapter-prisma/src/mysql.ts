@@ -1,5 +1,5 @@
 import { type SessionRow, ValidationError, systemEnvironment } from "@waymark/core/adapter";
-import { type Model, type PrismaClientLike, run } from "./client.js";
+import { type Model, type PrismaClientLike, patience, run, transaction } from "./client.js";
 import { listOf } from "./messages.js";
 import { encodeRecord } from "./records.js";
 import type { Codec } from "./row.js";
@@ -86,43 +86,46 @@ async function likeOthers(client: PrismaClientLike, names: Names, codec: Codec):
   };
   const record = { scope: text, key: text, value: null, revision: text, stamp: text };
 
-  async function look(made: SessionRow): Promise<string[]> {
-    const wrong: string[] = [];
-    const find = async (model: Model, name: string, fields: readonly string[]) => {
-      for (const field of fields) {
-        const where = { [field]: { in: others } };
-        const found = listOf(await model.findMany({ where, select: { [field]: true }, take: 1 }));
-        if (found.length > 0) wrong.push(`\`${field}\` of \`${name}\``);
-      }
-    };
-    const work = async (inside: PrismaClientLike) => {
-      const models = modelsOf(inside, names);
-      const data = {
-        ...codec.encodeRow(made),
-        [relation]: { createMany: { data: [codec.encodeEntry(entry)] } },
-      };
-      await models.sessions.create({ data, select: { [sessions.fields.id]: true } });
-      const { id, life, revision, userId, agentName } = sessions.fields;
-      await find(models.sessions, sessions.model, [id, life, revision, userId, agentName]);
-      await find(models.messages, messages.model, [messages.fields.sessionId, messages.fields.log]);
-      if (keepsRecords(client, names)) {
-        const model = recordModelOf(inside, names);
-        await model.createMany({ data: [encodeRecord(records.fields, record)] });
-        await find(model, records.model, [records.fields.scope, records.fields.key]);
-      }
-      throw undo;
-    };
-    await run({ operation: "initialize" }, async () => {
-      try {
-        await client.$transaction(work);
-      } catch (cause) {
-        if (cause !== undo) throw cause;
-      }
-    });
-    return wrong;
+  let wrong: string[] = [];
+
+  /** `key`: by which the row is found, so that nothing looks through the table for a column that has no index. */
+  async function find(model: Model, name: string, fields: readonly string[], key: object): Promise<void> {
+    for (const field of fields) {
+      const where = { ...key, [field]: { in: others } };
+      const found = listOf(await model.findMany({ where, select: { [field]: true }, take: 1 }));
+      if (found.length > 0) wrong.push(`\`${field}\` of \`${name}\``);
+    }
   }
 
-  return look(row);
+  async function look(inside: PrismaClientLike): Promise<never> {
+    wrong = [];
+    const models = modelsOf(inside, names);
+    const data = {
+      ...codec.encodeRow(row),
+      [relation]: { createMany: { data: [codec.encodeEntry(entry)] } },
+    };
+    await models.sessions.create({ data, select: { [sessions.fields.id]: true } });
+    const { id, life, revision, userId, agentName } = sessions.fields;
+    await find(models.sessions, sessions.model, [id, life, revision, userId, agentName], { [id]: text });
+    const { sessionId, log } = messages.fields;
+    await find(models.messages, messages.model, [sessionId, log], { [sessionId]: text });
+    if (keepsRecords(client, names)) {
+      const model = recordModelOf(inside, names);
+      await model.createMany({ data: [encodeRecord(records.fields, record)] });
+      const { scope, key } = records.fields;
+      await find(model, records.model, [scope, key], { [scope]: text });
+    }
+    throw undo;
+  }
+
+  await run({ operation: "initialize" }, async () => {
+    try {
+      await transaction(client, look, patience);
+    } catch (cause) {
+      if (cause !== undo) throw cause;
+    }
+  });
+  return wrong;
 }
 
 function invalid(message: string): ValidationError {

@@ -21,6 +21,16 @@ export interface KeptRecords {
 /** Tries of a write that others were faster than. */
 const tries = 10;
 
+/** Prisma 6 lets a call on SQLite have 999 values in all. */
+const valuesAtOnce = 500;
+
+function portionsOf(values: readonly string[]): string[][] {
+  const portions: string[][] = [];
+  for (let from = 0; from < values.length; from += valuesAtOnce)
+    portions.push(values.slice(from, from + valuesAtOnce));
+  return portions;
+}
+
 const encoder = new TextEncoder();
 
 const hex = (text: string) =>
@@ -53,13 +63,14 @@ export function createKeptRecords(names: Names): KeptRecords {
     async store(inside, records) {
       const model = recordModelOf(inside, names);
       const inOrder = records.toSorted((a, b) => compareBytes(a.key, b.key));
-      const keys = inOrder.map(({ key }) => key);
-      await model.deleteMany({ where: { [r.scope]: records[0]?.scope, [r.key]: { in: keys } } });
+      for (const keys of portionsOf(inOrder.map(({ key }) => key)))
+        await model.deleteMany({ where: { [r.scope]: records[0]?.scope, [r.key]: { in: keys } } });
       await model.createMany({ data: inOrder.map((record) => encodeRecord(r, record)) });
     },
 
     async removeScopes(inside, scopes) {
-      await recordModelOf(inside, names).deleteMany({ where: { [r.scope]: { in: [...scopes] } } });
+      for (const some of portionsOf(scopes))
+        await recordModelOf(inside, names).deleteMany({ where: { [r.scope]: { in: some } } });
     },
   };
 }
@@ -84,8 +95,11 @@ export function createRecords(model: () => Model, { records: { fields: r } }: Na
 
   /** Revision and stamp of what is stored under these keys, and whether it is a record still. */
   async function look(scope: string, keys: readonly string[], doing: Doing) {
-    const where = { [r.scope]: scope, [r.key]: { in: [...keys] } };
-    const found = listOf(await run(doing, () => model().findMany({ where, select })));
+    const found: Data[] = [];
+    for (const some of portionsOf(keys)) {
+      const where = { [r.scope]: scope, [r.key]: { in: some } };
+      found.push(...listOf(await run(doing, () => model().findMany({ where, select }))));
+    }
     return new Map(
       found.map((data) => {
         const read = reader(data, doing.operation);

@@ -21,7 +21,18 @@ export interface Codec {
   readonly entrySelect: Data;
 }
 
-export function createCodec({ sessions: { fields: f }, messages: { fields: m } }: Names): Codec {
+/** `roundsNumbers`: whether the client keeps only the first 16 digits of a number in a field of JSON. */
+export function createCodec(
+  { sessions: { fields: f }, messages: { fields: m } }: Names,
+  roundsNumbers: boolean,
+): Codec {
+  function stateOf(state: Json): Json {
+    if (isDeeper(state, deepest) || (roundsNumbers && isRounded(state)))
+      return { [asText]: JSON.stringify(state) };
+    // Prisma rounds a number that stands alone, and null has two meanings for it.
+    return typeof state === "object" && state !== null ? state : { [wrapped]: state };
+  }
+
   function encodeRow(row: SessionRow): Data {
     return {
       [f.id]: row.id,
@@ -155,15 +166,6 @@ const asText = "~json";
 /** MariaDB takes no JSON of more than 32 levels. */
 const deepest = 30;
 
-/**
- * A state as the column keeps it: Prisma rounds a number that stands alone, null has two meanings for it, and what is too deep
- * for a database is a text there.
- */
-function stateOf(state: Json): Json {
-  if (typeof state !== "object" || state === null) return { [wrapped]: state };
-  return isDeeper(state, deepest) ? { [asText]: JSON.stringify(state) } : state;
-}
-
 function stateFrom(found: Json): Json {
   if (!isRecord(found)) return found;
   const text = found[asText];
@@ -174,6 +176,14 @@ function stateFrom(found: Json): Json {
 function isDeeper(value: Json, levels: number): boolean {
   if (typeof value !== "object" || value === null) return false;
   return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
+}
+
+/** Whether there is a number of more than 16 digits. */
+function isRounded(value: Json): boolean {
+  if (typeof value === "object" && value !== null) return Object.values(value).some(isRounded);
+  if (typeof value !== "number") return false;
+  const digits = String(value).replace(/e.*|\D/g, "");
+  return digits.replace(/^0+|0+$/g, "").length > 16;
 }
 
 function dateOf(time: number | null): Date | null {

@@ -8,7 +8,7 @@ import {
   checkId,
   encodeCursor,
 } from "@waymark/core/adapter";
-import { type Doing, type Model, type PrismaClientLike, countOf, run, write } from "./client.js";
+import { type Doing, type Model, type PrismaClientLike, countOf, run, transaction, write } from "./client.js";
 import { type Entries, listOf } from "./messages.js";
 import type { KeptRecords } from "./records.js";
 import type { Codec, Data } from "./row.js";
@@ -67,7 +67,7 @@ export function createRows(
       const create = () =>
         records.length === 0
           ? call(entries.length === 0 ? models().sessions : nesting())
-          : client.$transaction(async (inside) => {
+          : transaction(client, async (inside) => {
               await call(modelsOf(inside, names).sessions);
               await kept.store(inside, records);
             });
@@ -92,7 +92,7 @@ export function createRows(
       };
       let isMoved = false;
       const inTransaction = () =>
-        client.$transaction(async (inside) => {
+        transaction(client, async (inside) => {
           const { sessions, messages } = modelsOf(inside, names);
           isMoved = countOf(await updateOnly(sessions), doing) === 0;
           if (isMoved) return;

@@ -10,7 +10,7 @@ import {
   checkId,
   sessionScope,
 } from "@waymark/core/adapter";
-import { type Doing, type PrismaClientLike, countOf, run } from "./client.js";
+import { type Doing, type PrismaClientLike, countOf, run, transaction } from "./client.js";
 import { type Entries, listOf } from "./messages.js";
 import type { KeptRecords } from "./records.js";
 import type { Codec } from "./row.js";
@@ -168,7 +168,7 @@ export function createTurns(
         const ended = [...removed].flatMap((id) => scopes.get(id) ?? []);
         if (ended.length > 0) await kept.removeScopes(inside, ended);
       };
-      await run(doing, () => client.$transaction(work));
+      await run(doing, () => transaction(client, work));
       for (const { id } of seen) held.delete(id);
       return seen.map(({ id }) => removed.has(id));
     },

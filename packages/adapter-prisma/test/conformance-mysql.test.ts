@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, it } from "@jest/globals";
 import { testAdapter } from "@waymark/adapter-testkit";
+import { clients } from "./clients.mjs";
 import { openDatabase } from "./mysql.js";
+import { rawOf } from "./raw.js";
 
 testAdapter(
   {
@@ -9,18 +11,11 @@ testAdapter(
     processEntry: new URL("./process-entry.mjs", import.meta.url),
     async open() {
       const store = await openDatabase("kit");
-      const count = async (table: string, column: string, id: string): Promise<number> => {
-        const text = `SELECT count(*) AS n FROM ${table} WHERE ${column} = ?`;
-        return Number((await store.query(text, id))[0]?.["n"]);
-      };
       return {
         connect: () => store.connect(),
         remove: () => store.remove(),
-        address: { provider: "mysql", database: store.database },
-        raw: {
-          session: async (id) => (await count("agent_sessions", "id", id)) > 0,
-          messages: (id) => count("agent_messages", "session_id", id),
-        },
+        address: { clients, provider: "mysql", database: store.database },
+        raw: rawOf(store.query),
       };
     },
   },

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, it } from "@jest/globals";
 import { testAdapter } from "@waymark/adapter-testkit";
+import { callTimeoutMs, clients } from "./clients.mjs";
 import { openFile } from "./sqlite.js";
+import { rawOf } from "./raw.js";
 
 testAdapter(
   {
@@ -9,20 +11,14 @@ testAdapter(
     processEntry: new URL("./process-entry.mjs", import.meta.url),
     async open() {
       const store = await openFile();
-      const count = async (table: string, column: string, id: string): Promise<number> => {
-        const text = `SELECT count(*) AS n FROM ${table} WHERE ${column} = ?`;
-        return Number((await store.query(text, id))[0]?.["n"]);
-      };
       return {
         connect: () => store.connect(),
         remove: () => store.remove(),
-        address: { provider: "sqlite", file: store.file },
-        raw: {
-          session: async (id) => (await count("agent_sessions", "id", id)) > 0,
-          messages: (id) => count("agent_messages", "session_id", id),
-        },
+        address: { clients, provider: "sqlite", file: store.file },
+        raw: rawOf(store.query),
       };
     },
   },
   { describe, it, beforeAll, afterAll },
+  { callTimeoutMs },
 );

@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, expect, it } from "@jest/globals";
-import { PrismaPg } from "@prisma/adapter-pg";
 import { createProxy } from "@waymark/adapter-testkit";
 import { PersistenceManager, createSession } from "@waymark/core";
 import type { SessionRow } from "@waymark/core/adapter";
-import { PrismaClient } from "../.clients/postgresql/client.js";
 import { PrismaAdapter } from "../src/index.js";
+import { PostgreSqlClient, PrismaPg } from "./clients.mjs";
 import { addressOf, openPool, openSchema, url, urlAt } from "./postgres.js";
 import { openFile } from "./sqlite.js";
 
@@ -31,7 +30,7 @@ const row: SessionRow = {
 };
 
 const clientAt = (connectionString: string) =>
-  new PrismaClient({ adapter: new PrismaPg({ connectionString }, { schema: store.schema }) });
+  new PostgreSqlClient({ adapter: new PrismaPg({ connectionString }, { schema: store.schema }) });
 
 it("a server that is not there is told as such, with no secret in the message", async () => {
   const proxy = await createProxy(addressOf());
@@ -73,7 +72,7 @@ it("a database that is not there is told as such", async () => {
 
 it("a pool that the application has closed is told as such", async () => {
   const pool = openPool();
-  const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { schema: store.schema }) });
+  const prisma = new PostgreSqlClient({ adapter: new PrismaPg(pool, { schema: store.schema }) });
   const adapter = new PrismaAdapter({ prisma });
   expect(await adapter.sessionRepository.findById("s")).toBeNull();
   await pool.end();
@@ -119,7 +118,7 @@ it("turns go on when their connections are killed, none lost and none twice", as
   const name = `${store.schema}_victim`;
   // The driver adapter does not listen to a connection at each moment of its life, so the pool is the application's own.
   const pool = openPool({ application_name: name }).on("connect", (client) => client.on("error", () => {}));
-  const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { schema: store.schema }) });
+  const prisma = new PostgreSqlClient({ adapter: new PrismaPg(pool, { schema: store.schema }) });
   const manager = new PersistenceManager({ adapter: new PrismaAdapter({ prisma }) });
   const killer = openPool({ max: 1 });
   const stop = new AbortController();

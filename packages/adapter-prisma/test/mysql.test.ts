@@ -50,11 +50,12 @@ describe("at the start", () => {
     const adapter = fresh.connect();
     const problem = await problemOf(adapter);
     expect(problem).toMatch(/^initialize: `id` of `AgentSession`, .*`scope` of `AgentRecord`, `key`/);
-    expect(await fresh.query("SELECT id FROM agent_sessions")).toEqual([{ id: "Ann" }]);
+    const stored = () => fresh.client().agentSession.findMany({ select: { id: true } });
+    expect(await stored()).toEqual([{ id: "Ann" }]);
     expect(await fresh.query("SELECT count(*) AS n FROM agent_records")).toEqual([{ n: 0n }]);
     await fresh.run(problem.slice(problem.indexOf("ALTER")));
     await adapter.initialize();
-    expect(await fresh.query("SELECT id FROM agent_sessions")).toEqual([{ id: "Ann" }]);
+    expect(await stored()).toEqual([{ id: "Ann" }]);
     const manager = new PersistenceManager({ adapter });
     const ids = ["a", "A", "a ", "á", "a\u0301"];
     for (const id of ids)

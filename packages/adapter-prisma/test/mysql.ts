@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
-import { PrismaMariaDb } from "@prisma/adapter-mariadb";
-import { PrismaClient } from "../.clients/mysql/client.js";
 import { PrismaAdapter, type PrismaAdapterOptions } from "../src/index.js";
+import { MySqlClient, PrismaMariaDb } from "./clients.mjs";
 
 const found = process.env["WAYMARK_TEST_MARIADB"];
 if (found === undefined || found === "")
@@ -26,12 +25,12 @@ let databases = 0;
 export async function openDatabase(name = "test", sql = binaryTables) {
   const database = `${name}_${process.pid}_${process.env["JEST_WORKER_ID"] ?? 0}_${databases++}`;
   const address = new URL(url);
-  const clients: PrismaClient[] = [];
-  const clientOf = (path: string, options: PoolOptions): PrismaClient => {
+  const clients: MySqlClient[] = [];
+  const clientOf = (path: string, options: PoolOptions): MySqlClient => {
     const { hostname: host, port, username: user, password } = address;
     const config = { host, port: Number(port), user, password: decodeURIComponent(password), database: path };
     const adapter = new PrismaMariaDb({ ...config, connectionLimit: 4, ...options });
-    const made = new PrismaClient({ adapter });
+    const made = new MySqlClient({ adapter });
     clients.push(made);
     return made;
   };

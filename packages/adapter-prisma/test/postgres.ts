@@ -1,9 +1,8 @@
 import { readFileSync } from "node:fs";
-import { PrismaPg } from "@prisma/adapter-pg";
 import type { Address } from "@waymark/adapter-testkit";
 import { Pool, type PoolConfig } from "pg";
-import { PrismaClient } from "../.clients/postgresql/client.js";
 import { PrismaAdapter, type PrismaAdapterOptions } from "../src/index.js";
+import { PostgreSqlClient, PrismaPg } from "./clients.mjs";
 
 const found = process.env["WAYMARK_TEST_POSTGRES"];
 if (found === undefined || found === "")
@@ -35,11 +34,11 @@ let schemas = 0;
 export async function openSchema(name = "test", sql = tables, connectionString = url) {
   const schema = `${name}_${process.pid}_${process.env["JEST_WORKER_ID"] ?? 0}_${schemas++}`;
   const pool = openPool({ connectionString, options: `-c search_path=${schema}` });
-  const clients: PrismaClient[] = [];
+  const clients: PostgreSqlClient[] = [];
   await pool.query(`CREATE SCHEMA "${schema}"; SET search_path TO "${schema}"; ${sql}`);
-  const client = (options: PoolConfig = {}): PrismaClient => {
+  const client = (options: PoolConfig = {}): PostgreSqlClient => {
     const config = { connectionString, max: 4, ...options };
-    const made = new PrismaClient({ adapter: new PrismaPg(config, { schema }) });
+    const made = new PostgreSqlClient({ adapter: new PrismaPg(config, { schema }) });
     clients.push(made);
     return made;
   };

@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
-import { PrismaPg } from "@prisma/adapter-pg";
 import { PersistenceManager, createSession } from "@waymark/core";
 import { type Commit, type Entry, type Json, historyLog } from "@waymark/core/adapter";
-import { PrismaClient as OwnClient } from "../.clients/own/client.js";
-import type { PrismaClient } from "../.clients/postgresql/client.js";
 import { PrismaAdapter, type PrismaAdapterOptions, type PrismaClientLike } from "../src/index.js";
+import { OwnClient, type PostgreSqlClient, PrismaPg } from "./clients.mjs";
 import { openSchema, tables, url } from "./postgres.js";
+import { openFile } from "./sqlite.js";
 
 jest.setTimeout(120_000);
 
@@ -47,7 +46,7 @@ const creation = (id: string, contents: readonly string[], fields: Partial<Commi
   });
 
 /** A client that tells of each call. */
-function counting(client: PrismaClient) {
+function counting(client: PostgreSqlClient) {
   const calls: string[] = [];
   const extended = client.$extends({
     query: {
@@ -665,6 +664,47 @@ describe("the application's own transaction", () => {
     );
   });
 
+  it("on SQLite, too, a turn with records is stored with it, or not at all", async () => {
+    const file = await openFile();
+    const prisma = file.client();
+    for (const fails of [false, true]) {
+      const work = prisma.$transaction(async (tx) => {
+        const inside = new PersistenceManager({ adapter: new PrismaAdapter({ prisma: tx }) });
+        const session = createSession({ id: `${fails}` });
+        await inside.saveTurn({ session, messages: [said("1")], records: [{ key: "k", value: 1 }] });
+        session.data = { n: 2 };
+        await inside.saveTurn({ session, messages: [said("2")] });
+        if (fails) throw new Error("undone");
+      });
+      await (fails ? expect(work).rejects.toThrow("undone") : work);
+    }
+    const { turns, records } = file.connect();
+    expect((await turns.load("false", { last: 9 }))?.entries.length).toBe(2);
+    expect(await turns.load("true", { last: 9 })).toBeNull();
+    expect((await records?.scopes({ limit: 9 }))?.length).toBe(1);
+    await file.remove();
+  });
+
+  it("turns in it with records, at once, are stored one after the other, each as a whole or not at all", async () => {
+    const [first, second, refused] = [newName("s"), newName("s"), newName("s")];
+    const strict = await openSchema("parts", `${tables}; ALTER TABLE agent_records ADD CHECK (key <> 'no')`);
+    await strict.client().$transaction(async (tx) => {
+      const inside = new PrismaAdapter({ prisma: tx });
+      const outcomes = await inside.turns.commit([
+        creation(first, ["1"], { records: [{ key: "k", value: 1 }] }),
+        creation(refused, ["1"], { records: [{ key: "no", value: 1 }] }),
+        creation(second, ["1"], { records: [{ key: "k", value: 1 }] }),
+      ]);
+      expect(outcomes.map(({ status }) => status)).toEqual(["committed", "failed", "committed"]);
+    });
+    const { turns, records } = strict.connect();
+    expect((await turns.load(first, { last: 1 }))?.entries.length).toBe(1);
+    expect((await turns.load(second, { last: 1 }))?.entries.length).toBe(1);
+    expect(await turns.load(refused, { last: 1 })).toBeNull();
+    expect((await records?.scopes({ limit: 9 }))?.length).toBe(2);
+    await strict.remove();
+  });
+
   it("a turn in it that somebody else was faster than is looked at again", async () => {
     const id = newName("s");
     const outside = store.connect();
@@ -681,7 +721,7 @@ describe("the application's own transaction", () => {
 });
 
 it("the generated client fits as it is, whatever its models are called", () => {
-  const fits = (client: PrismaClient): PrismaClientLike => client;
+  const fits = (client: PostgreSqlClient): PrismaClientLike => client;
   const fitsWithOtherNames = (client: OwnClient): PrismaClientLike => client;
   const client = store.client();
   expect(fits(client)).toBe(client);

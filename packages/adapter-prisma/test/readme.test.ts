@@ -15,6 +15,10 @@ it("the fragment of the README is the file of the package, for both providers", 
   expect(read("../schema/sqlite.prisma")).toBe(read("../schema/postgresql.prisma"));
 });
 
+it("what the README gives for Prisma 6 is what the tests use", () => {
+  expect(readme).toContain(`\`\`\`js\n${read("prisma-6/giving-back.mjs")}`);
+});
+
 it("the example of the README runs", async () => {
   const database = `readme_${process.pid}`;
   const server = openPool({ max: 1 });

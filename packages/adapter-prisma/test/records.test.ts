@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
-import { PrismaPg } from "@prisma/adapter-pg";
 import { PersistenceManager, createSession } from "@waymark/core";
 import { type Records, type StoredRecord, compareBytes, userScope } from "@waymark/core/adapter";
-import { PrismaClient } from "../.clients/postgresql/client.js";
 import { PrismaAdapter } from "../src/index.js";
+import { PostgreSqlClient, PrismaPg } from "./clients.mjs";
 import { openPool, openSchema, tables, url } from "./postgres.js";
+import { openFile } from "./sqlite.js";
 
 jest.setTimeout(120_000);
 
@@ -115,6 +115,21 @@ describe("with a turn", () => {
     ]);
   });
 
+  it("on SQLite, more than one call can have values are stored with it, and replaced", async () => {
+    const file = await openFile();
+    const manager = new PersistenceManager({ adapter: file.connect() });
+    const session = createSession<{ n: number }>({ id: "many" });
+    for (const n of [1, 2]) {
+      session.data.n = n;
+      const records = Array.from({ length: 1100 }, (_, index) => ({ key: `k${index}`, value: n }));
+      await manager.saveTurn({ session, messages: [said(`${n}`)], records });
+    }
+    const stored = await file.client().agentRecord.groupBy({ by: ["value"], _count: true });
+    expect(stored).toEqual([{ value: "2", _count: 1100 }]);
+    await manager.close();
+    await file.remove();
+  });
+
   it("a removal takes those of its sessions and leaves the others", async () => {
     const adapter = store.connect();
     const manager = new PersistenceManager({ adapter });
@@ -172,7 +187,7 @@ describe("keys", () => {
     await pool.query(tables);
     const { rows } = await pool.query<{ different: boolean }>("SELECT 'a' < 'B' AS different");
     expect(rows).toEqual([{ different: true }]);
-    const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: address.href }) });
+    const prisma = new PostgreSqlClient({ adapter: new PrismaPg({ connectionString: address.href }) });
     const records = recordsOf(new PrismaAdapter({ prisma }));
     const scopes = keys.map((key) => userScope(key));
     for (const key of keys) await records.put(recordOf(userScope("x"), key), null);

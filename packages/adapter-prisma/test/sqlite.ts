@@ -1,9 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PrismaBetterSqlite3 } from "@prisma/adapter-better-sqlite3";
-import { PrismaClient } from "../.clients/sqlite/client.js";
 import { PrismaAdapter, type PrismaAdapterOptions } from "../src/index.js";
+import { PrismaBetterSqlite3, SqliteClient } from "./clients.mjs";
 
 export const tables = readFileSync(new URL("sql/sqlite.sql", import.meta.url), "utf8");
 
@@ -11,10 +10,10 @@ export const tables = readFileSync(new URL("sql/sqlite.sql", import.meta.url), "
 export async function openFile(sql = tables) {
   const folder = mkdtempSync(join(tmpdir(), "waymark-prisma-"));
   const file = join(folder, "test.db");
-  const clients: PrismaClient[] = [];
+  const clients: SqliteClient[] = [];
   /** Who waits for the file blocks the process, and with it whoever holds the file: here they are in one. */
-  const client = (): PrismaClient => {
-    const made = new PrismaClient({ adapter: new PrismaBetterSqlite3({ url: `file:${file}`, timeout: 1 }) });
+  const client = (): SqliteClient => {
+    const made = new SqliteClient({ adapter: new PrismaBetterSqlite3({ url: `file:${file}`, timeout: 1 }) });
     clients.push(made);
     return made;
   };

@@ -1,0 +1,4 @@
+import { jest } from "@jest/globals";
+
+jest.unstable_mockModule("../clients.mjs", () => import("./clients.mjs"));
+await import("../prisma.test.js");
