@@ -70,10 +70,11 @@ export function transaction(
   work: (client: PrismaClientLike) => Promise<unknown>,
   options?: { readonly maxWait?: number; readonly timeout?: number },
 ): PromiseLike<unknown> {
-  const begin = () =>
-    client.$transaction === undefined ? fromSavepoint(client, work) : client.$transaction(work, options);
-  if (!isInside(client)) return begin();
-  const part = (parts.get(client) ?? Promise.resolve()).then(begin, begin);
+  const { $transaction: begin } = client;
+  if (!isInside(client) && begin !== undefined) return begin.call(client, work, options);
+  // Prisma 7 does not find the transaction around when it is given options here.
+  const beginPart = () => (begin === undefined ? fromSavepoint(client, work) : begin.call(client, work));
+  const part = (parts.get(client) ?? Promise.resolve()).then(beginPart, beginPart);
   parts.set(client, part);
   return part;
 }
