@@ -341,13 +341,14 @@ export function printSchema(options: SchemaOptions = {}): string {
   return ddl(names, { search: searchOf(names, options.search), partitions });
 }
 
-const mostPartitions = 1000;
+/** Whatever looks at all partitions, as making them and each list does, locks each, and a server has some thousand locks. */
+const mostPartitions = 100;
 
 export interface SchemaOptions extends NameOptions {
   /** As the adapter's. Default: false. */
   readonly search?: boolean | SearchOptions | undefined;
   /**
-   * In how many partitions the tables lie, 1 to 1,000, by a hash of the session's id; it cannot be changed later. The adapter
+   * In how many partitions the tables lie, 1 to 100, by a hash of the session's id; it cannot be changed later. The adapter
    * takes such tables as it takes others. Default: they are not partitioned.
    */
   readonly partitions?: number | undefined;
