@@ -10,7 +10,7 @@ import {
   isExpired,
   searchTerms,
   searchWords,
-  snippetAt,
+  snippetOf,
   visibleRanges,
 } from "@waymark/core/adapter";
 import type { Store } from "./store.js";
@@ -65,7 +65,5 @@ function hit(
   { sessionId, log, sequence, role, createdAt, content }: Entry,
   terms: readonly SearchTerm[],
 ): SearchHit {
-  const wanted = terms.find(({ isExcluded }) => !isExcluded)?.words[0] ?? "";
-  const snippet = snippetAt(content, Math.max(0, lower(content).indexOf(wanted)));
-  return { sessionId, log, sequence, role, createdAt, snippet };
+  return { sessionId, log, sequence, role, createdAt, snippet: snippetOf(content, terms) };
 }

@@ -110,6 +110,25 @@ describe.each([
   });
 });
 
+it("a search names nobody else's sessions in its cursors, and its pages have each hit once", async () => {
+  const memory = new MemoryAdapter();
+  const [one, two] = twoOn(memory);
+  for (let n = 0; n < 20; n++) {
+    const messages = [{ ...said("hello"), createdAt: new Date(1000 - (n % 3)) }];
+    await (n % 4 === 0 ? one : two).saveTurn({ session: createSession({ id: `s${n}` }), messages });
+  }
+  for (const limit of [1, 2, 3, 4]) {
+    const found: string[] = [];
+    for (let cursor: string | null | undefined; cursor !== null;) {
+      const page = await one.search({ text: "hello", limit, ...(cursor === undefined ? {} : { cursor }) });
+      found.push(...page.map(({ sessionId }) => sessionId));
+      cursor = page.next;
+      if (cursor !== null) expect(cursor).toMatch(/\.s(0|4|8|12|16)$/);
+    }
+    expect(found.toSorted()).toEqual(["s0", "s12", "s16", "s4", "s8"]);
+  }
+});
+
 it("what a tenant's row still holds is delivered by the adapter's own manager to where it belongs", async () => {
   const memory = new MemoryAdapter({ without: ["turns"] });
   const dead: PersistenceAdapter = {

@@ -1,10 +1,11 @@
-import type {
-  MessageRepository,
-  PersistenceAdapter,
-  Records,
-  Search,
-  SessionRepository,
-  Turns,
+import {
+  type MessageRepository,
+  type PersistenceAdapter,
+  type Records,
+  type Search,
+  type SessionRepository,
+  type Turns,
+  ValidationError,
 } from "@waymark/core/adapter";
 import { type PostgresClient, createDatabase, type Database } from "./client.js";
 import { createMessages } from "./messages.js";
@@ -73,7 +74,10 @@ export class PostgreSQLAdapter implements PersistenceAdapter {
   readonly #searchIndex: SearchIndex | null;
   readonly #initialize: Initialize;
 
-  /** @throws `INVALID_CONFIGURATION` for a name that PostgreSQL would cut off or refuse, an unknown `initialize`, a wrong `search`. */
+  /**
+   * @throws `INVALID_CONFIGURATION` for a name that PostgreSQL would cut off or refuse, an unknown `initialize`, a wrong `search`,
+   * or a pool with `transaction`.
+   */
   constructor({
     client,
     tables,
@@ -88,6 +92,12 @@ export class PostgreSQLAdapter implements PersistenceAdapter {
     const db = createDatabase(client, { isPreparing: preparedStatements, isInside: transaction });
     const rows = createRows(db, names);
     const searchIndex = searchOf(names, search);
+    if (transaction && "totalCount" in client)
+      throw new ValidationError(
+        "INVALID_CONFIGURATION",
+        "new PostgreSQLAdapter: `transaction` is for a single client; of a pool, each call may have another",
+        { operation: "new PostgreSQLAdapter" },
+      );
     this.#db = db;
     this.#names = names;
     this.#searchIndex = searchIndex;

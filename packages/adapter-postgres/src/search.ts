@@ -7,7 +7,7 @@ import {
 } from "@waymark/core/adapter";
 import type { Database, TextRow, Value } from "./client.js";
 import { toColumn } from "./row.js";
-import { type Names, type SearchIndex, literal, searchedLength } from "./schema.js";
+import { type Names, type SearchIndex, literal, searchedLength, withoutSigns } from "./schema.js";
 
 /** PostgreSQL keeps no times before 4713 BC; a bound that is earlier bounds nothing. */
 const earliest = Date.UTC(-4712, 0, 1);
@@ -15,24 +15,29 @@ const earliest = Date.UTC(-4712, 0, 1);
 /** How much of a message is shown before what was found, and in all, in characters. */
 const snippet = { before: 80, length: 240 };
 
+/** Of so many words, the longest, a place is looked for in each message that is shown. */
+const wordsPlaced = 8;
+
 /** Searches by the column and the index that `initialize` makes where search is wanted. */
 export function createSearch(db: Database, { sessions, messages }: Names, index: SearchIndex): Search {
   const config = `${literal(index.configuration)}::regconfig`;
   const wanted = `websearch_to_tsquery(${config}, $1)`;
-  const content = `left(h.content, ${searchedLength})`;
   // The longest word that stands in the message as it is; where stems are all that is known of it, the message's beginning.
-  const place = `coalesce((SELECT strpos(lower(${content}), word)
-      FROM unnest(tsvector_to_array(to_tsvector(${config}, $1))) AS word
-      WHERE strpos(lower(${content}), word) > 0 ORDER BY length(word) DESC, word LIMIT 1), 1)`;
+  const place = `coalesce((SELECT strpos(l.content, word) FROM (
+        SELECT word FROM unnest(tsvector_to_array(to_tsvector(${config}, $2))) AS word
+        ORDER BY length(word) DESC, word LIMIT ${wordsPlaced}
+      ) AS longest WHERE strpos(l.content, word) > 0 ORDER BY length(word) DESC, word LIMIT 1), 1)`;
 
   return {
     async query(query) {
       const behind = checkSearch(query);
       const { text, userId, sessionId, from, to, expiresAfter, limit } = query;
-      // What stands in quotes is no operator, and a text of operators alone is one that PostgreSQL may refuse.
-      const terms = searchTerms(text).map((term) => `${term.isExcluded ? "-" : ""}"${term.text}"`);
+      const terms = searchTerms(text).map((term) => ({ ...term, text: withoutSigns(term.text) }));
       if (terms.length === 0) return { items: [], next: null };
-      const values: Value[] = [terms.join(" ")];
+      // What stands in quotes is no operator, and a text of operators alone is one that PostgreSQL may refuse.
+      const asked = terms.map((term) => `${term.isExcluded ? "-" : ""}"${term.text}"`).join(" ");
+      const shown = terms.flatMap((term) => (term.isExcluded ? [] : [term.text])).join(" ");
+      const values: Value[] = [asked, shown];
       const parameter = (value: Value, type: string) => `$${values.push(value)}::${type}`;
       const time = (at: number) => toColumn("_at", parameter(Math.max(at, earliest), "float8"));
       const where = [
@@ -62,9 +67,11 @@ export function createSearch(db: Database, { sessions, messages }: Names, index:
           text: `SELECT h.session_id, h.log, h.sequence, h.role, date_part('epoch', h.created_at),
             substr(h.content, greatest(${place} - ${snippet.before}, 1), ${snippet.length})
           FROM (
-            SELECT m.session_id, m.log, m.sequence, m.role, m.created_at, m.content FROM ${messages} m JOIN ${sessions} s ON s.id = m.session_id AND s.life = m.log
+            SELECT m.session_id, m.log, m.sequence, m.role, m.created_at, m.content
+            FROM ${messages} m JOIN ${sessions} s ON s.id = m.session_id AND s.life = m.log
             WHERE ${where.join("\n AND ")} ORDER BY ${order("m")} LIMIT ${limit + 1}
-          ) h ORDER BY ${order("h")}`,
+          ) h CROSS JOIN LATERAL (SELECT lower(left(h.content, ${searchedLength})) AS content OFFSET 0) l
+          ORDER BY ${order("h")}`,
         },
         values,
         { operation: "search", sessionId },

@@ -111,6 +111,32 @@ describe("the index", () => {
     },
   );
 
+  it.each([true, { configuration: "english" }])(
+    "has letters and digits as words, whatever is between: %j",
+    async (search) => {
+      const store = openStore(search === true ? "search_words" : "search_words_english");
+      const manager = store.manager(search);
+      const text =
+        "order-4711, no.4712, 4713/4714 of ada@shop.example/list?n=4715 <b>BOLD</b> snake_case 'twas \\";
+      await store.say(manager, text);
+      const words = ["4711", "4712", "4713", "4714", "4715", "ada", "shop", "list", "bold", "snake", "twas"];
+      const phrases = ["order-4711", '"order 4711"', "ada@shop.example", "shop.example/list", "snake_case"];
+      const without = ["471", "-4711", '"4711 order"', "order -shop", "order -ada@shop.example"];
+      const found = async (one: string) => (await snippets(manager, one)).length;
+      for (const one of [...words, ...phrases]) expect([one, await found(one)]).toEqual([one, 1]);
+      for (const one of without) expect([one, await found(one)]).toEqual([one, 0]);
+      await store.remove();
+    },
+  );
+
+  it("shows what was looked for, and not what must not be there", async () => {
+    const store = openStore("search_shown");
+    const manager = store.manager(true);
+    await store.say(manager, `parties ${"and so on ".repeat(100)} order`);
+    expect(await snippets(manager, "order -partie")).toEqual([expect.stringMatching(/order$/)]);
+    await store.remove();
+  });
+
   it("a configuration that the database does not have is told as such", async () => {
     const store = openStore("search_unknown");
     for (const configuration of ["klingon", "'); DROP TABLE x; --", "a.b.c.d"])

@@ -122,6 +122,12 @@ describe("a transaction that the adapter was not told of", () => {
 });
 
 describe("a transaction of the application", () => {
+  it("is not of a pool, whose calls would each be stored by themselves", () => {
+    expect(() => store.connect({ client: store.pool(), transaction: true })).toThrow(
+      expect.objectContaining({ code: "INVALID_CONFIGURATION" }),
+    );
+  });
+
   it("takes turns with what else is written, and stores them when it commits", async () => {
     const { id, client, inside, load, contents } = await begun();
     const manager = inside();

@@ -16,7 +16,7 @@ import type { FileKeeper } from "./file/keeper.js";
 import { createEntries, createMessages } from "./messages.js";
 import { createKeptRecords, createRecords } from "./records.js";
 import { type Names, type TableNames, createTables, namesOf } from "./schema.js";
-import { createSearch, prepareSearch } from "./search.js";
+import { canSearch, createSearch, prepareSearch } from "./search.js";
 import { createRows, createSessions } from "./sessions.js";
 import { createTurns } from "./turns.js";
 
@@ -111,8 +111,10 @@ export class SQLiteAdapter implements PersistenceAdapter {
       await checkSettings(this.#db, this.durability);
       await createTables(this.#db, this.#names, doing);
     }
-    if (this.#isSearched && (await prepareSearch(this.#db, this.#names, doing)))
+    if (this.#isSearched && (await canSearch(this.#db, doing))) {
+      if (!this.provisional) await prepareSearch(this.#db, this.#names, doing);
       this.search = createSearch(this.#db, this.#names);
+    }
     await this.#keeper?.flush();
   }
 

@@ -1,9 +1,11 @@
 import {
   type Search,
   type SearchHit,
+  type SearchTerm,
   checkSearch,
   encodeSearchCursor,
   searchTerms,
+  snippetOf,
 } from "@waymark/core/adapter";
 import type { Database } from "./database.js";
 import type { Doing } from "./failure.js";
@@ -37,24 +39,22 @@ function searchNamesOf({ plain }: Names): SearchNames {
 }
 
 /** Whether this SQLite has FTS5. */
-function hasWords(db: Database): boolean {
-  return db.all("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'").length > 0;
+export async function canSearch(db: Database, doing: Doing): Promise<boolean> {
+  return db.read(doing, () => db.all("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'").length > 0);
 }
 
 /**
  * Makes the index where it is missing, of all messages that are there, and triggers that keep it right whoever writes. The texts
- * stay in the messages table alone. False, and nothing is made, where this SQLite has no FTS5.
+ * stay in the messages table alone.
  */
-export async function prepareSearch(db: Database, names: Names, doing: Doing): Promise<boolean> {
+export async function prepareSearch(db: Database, names: Names, doing: Doing): Promise<void> {
   const search = searchNamesOf(names);
   const isReady = () => isMade(db, search);
-  if (!(await db.read(doing, () => hasWords(db)))) return false;
-  if (await db.read(doing, isReady)) return true;
+  if (await db.read(doing, isReady)) return;
   await db.write(doing, () => {
     if (isReady()) return;
     for (const text of statements(names, search)) db.prepare(text).run();
   });
-  return true;
 }
 
 /** @throws `STORAGE_FAILED` where something else has one of the names. */
@@ -90,6 +90,8 @@ function statements({ plain, messages }: Names, search: SearchNames): string[] {
       FROM ${numbersHere} n JOIN ${quote(plain.messages)} m USING (${key.join(", ")})`,
     `CREATE VIRTUAL TABLE ${words} USING fts5 (content, content = '${textsHere}', content_rowid = 'id',
       tokenize = 'unicode61 remove_diacritics 2')`,
+    // Words of messages that were removed would otherwise stay in the index until its parts happen to be merged.
+    `INSERT INTO ${words} (${wordsHere}, rank) VALUES ('secure-delete', 1)`,
     `INSERT INTO ${numbers} (${key.join(", ")}) SELECT ${key.join(", ")} FROM ${messages}`,
     `INSERT INTO ${words} (${wordsHere}) VALUES ('rebuild')`,
     trigger(
@@ -109,7 +111,6 @@ function statements({ plain, messages }: Names, search: SearchNames): string[] {
 }
 
 interface FoundColumns {
-  readonly number: number;
   readonly session_id: string;
   readonly log: string;
   readonly sequence: number;
@@ -117,23 +118,21 @@ interface FoundColumns {
   readonly created_at: number;
 }
 
-/** So much of a message is shown around what was found: words, and characters at most. */
-const snippetWords = 24;
-const snippetLength = 500;
-
 export function createSearch(db: Database, names: Names): Search {
   const { sessions, messages } = names;
-  const { words, numbers, plain } = searchNamesOf(names);
-  // A driver may send a number as one with a fraction, by which FTS5 does not look anything up.
-  const snippet = db.prepare<{ text: string }>(
-    `SELECT snippet(${quote(plain.words)}, 0, '', '', '', ${snippetWords}) AS text FROM ${words} (?) WHERE rowid = CAST(? AS INTEGER)`,
+  const { words, numbers } = searchNamesOf(names);
+  // The `snippet` of FTS5 compares all places of a message with each other: of 10,000 words it makes half a minute, in which
+  // the process does nothing else.
+  const said = db.prepare<{ content: string }>(
+    `SELECT content FROM ${messages} WHERE session_id = ? AND log = ? AND sequence = ?`,
   );
 
   return {
     async query(query) {
       const behind = checkSearch(query);
       const { text, userId, sessionId, from, to, expiresAfter, limit } = query;
-      const match = matchOf(text);
+      const terms = searchTerms(text);
+      const match = matchOf(terms);
       if (match === null) return { items: [], next: null };
       const where: string[] = [];
       const values: Value[] = [match];
@@ -154,12 +153,9 @@ export function createSearch(db: Database, names: Names): Search {
           ...[createdAt, id, id, sequence],
         );
       }
-      const selected = db.select(
-        ["session_id", "log", "sequence", "role", "created_at", "number"],
-        textColumns,
-      );
+      const selected = db.select(["session_id", "log", "sequence", "role", "created_at"], textColumns);
       const sql = `SELECT ${selected} FROM (
-        SELECT n.id AS number, n.session_id, n.log, n.sequence, m.role, m.created_at
+        SELECT n.session_id, n.log, n.sequence, m.role, m.created_at
         FROM ${words} (?) w
         JOIN ${numbers} n ON n.id = w.rowid
         JOIN ${sessions} s ON s.id = n.session_id AND s.life = n.log
@@ -169,10 +165,11 @@ export function createSearch(db: Database, names: Names): Search {
         ORDER BY m.created_at DESC, n.session_id, n.sequence DESC LIMIT ?)`;
       return db.read({ operation: "search", sessionId }, () => {
         const found = db.all<FoundColumns>(sql, ...values, limit + 1);
-        // Of those that are shown alone: FTS5 reads each text for it.
-        const items = found
-          .slice(0, limit)
-          .map((columns) => hitOf(columns, snippet.get(match, columns.number)?.text));
+        // One text after the other: each may be large.
+        const items = found.slice(0, limit).map((columns) => {
+          const { session_id, log, sequence } = columns;
+          return hitOf(columns, snippetOf(said.get(session_id, log, sequence)?.content ?? "", terms));
+        });
         const last = items.at(-1);
         return { items, next: found.length > limit && last !== undefined ? encodeSearchCursor(last) : null };
       });
@@ -189,8 +186,7 @@ const visible = `CASE json_type(s.state, '$.visible') WHEN 'array' THEN EXISTS (
   ) ELSE 1 END`;
 
 /** The text as FTS5 reads it: quoted, so that nothing in it is an operator. Null: it looks for nothing. */
-function matchOf(text: string): string | null {
-  const terms = searchTerms(text);
+function matchOf(terms: readonly SearchTerm[]): string | null {
   const join = (isExcluded: boolean) =>
     terms.filter((term) => term.isExcluded === isExcluded).map((term) => `"${term.text}"`);
   const [wanted, excluded] = [join(false), join(true)];
@@ -200,10 +196,7 @@ function matchOf(text: string): string | null {
 
 function hitOf(
   { session_id: sessionId, log, sequence, role, created_at }: FoundColumns,
-  text = "",
+  snippet: string,
 ): SearchHit {
-  const cut = text.slice(0, snippetLength);
-  // A long text without spaces may be cut within a character.
-  const snippet = /[\ud800-\udbff]$/.test(cut) ? cut.slice(0, -1) : cut;
   return { sessionId, log, sequence, role, createdAt: created_at, snippet };
 }

@@ -50,6 +50,57 @@ describe("the index", () => {
     expect(await snippets(manager, "word")).toEqual([]);
   });
 
+  it("keeps no word of what was erased", async () => {
+    const store = newStore();
+    const manager = new PersistenceManager({ adapter: store.connect({ search: true }) });
+    await say(manager, "what others say");
+    const session = createSession({ id: "erased" });
+    await manager.saveTurn({ session, userId: "ada", messages: [said("my xylophone")] });
+    await say(manager, "what others say later");
+    const words = () =>
+      store
+        .query("SELECT block FROM agent_messages_search_data")
+        .map(({ block }) => String(block))
+        .join();
+    expect(words()).toContain("xylophone");
+    await manager.eraseUser("ada");
+    expect(words()).not.toContain("xylophone");
+    check(store);
+    expect(await snippets(manager, "later")).toEqual(["what others say later"]);
+  });
+
+  it("is not made by an adapter inside a transaction of the application", async () => {
+    const store = newStore();
+    await store.connect().initialize();
+    const db = store.open();
+    const manager = new PersistenceManager({
+      adapter: store.connect({ db, search: true, transaction: true }),
+    });
+    db.exec("BEGIN");
+    await say(manager, "a word");
+    await expect(manager.search({ text: "word" })).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    db.exec("COMMIT");
+    expect(store.query(made)).toEqual([]);
+    await store.connect({ search: true }).initialize();
+    db.exec("BEGIN");
+    expect(await snippets(manager, "word")).toEqual(["a word"]);
+    db.exec("ROLLBACK");
+  });
+
+  it("shows what it finds, by another case and with other accents too", async () => {
+    const store = newStore();
+    const manager = new PersistenceManager({ adapter: store.connect({ search: true }) });
+    const around = (text: string) => `${"so it goes ".repeat(100)}${text}${" and on".repeat(100)}`;
+    for (const text of ["Café", "RAPPE\u0301", "한국", "straße"]) await say(manager, around(text));
+    for (const [text, shown] of [
+      ["CAFE", "Café"],
+      ["rappé", "RAPPE\u0301"],
+      ["한국", "한국"],
+      ["STRAßE", "straße"],
+    ])
+      expect(await snippets(manager, text ?? "")).toEqual([expect.stringContaining(shown ?? "")]);
+  });
+
   it("finds the same after VACUUM, which may number the messages anew", async () => {
     const store = newStore();
     const manager = new PersistenceManager({ adapter: store.connect({ search: true }) });

@@ -20,7 +20,7 @@ export {
   encodeSearchCursor,
   searchTerms,
   searchWords,
-  snippetAt,
+  snippetOf,
 } from "./contract/search.js";
 export { applicationScope, sessionOfScope, sessionScope, userScope } from "./contract/scope.js";
 export type {

@@ -449,6 +449,8 @@ const cases: readonly Case[] = [
         `${word} ${numbers(1, 40_000)
           .map((n) => `${n}@a.example/${n}?${n}=${n}`)
           .join(" ")}`,
+        // Before each character, some parsers look through all that follows.
+        ...["a_", "a@1", "a/~", "a.", "<!--"].map((part) => `${word} ${part.repeat(100_000)}`),
       ];
       for (const [n, text] of texts.entries()) {
         const { id: sessionId } = await say(world, [text]);
@@ -458,6 +460,23 @@ const cases: readonly Case[] = [
           `hits in large message ${n + 1}`,
         );
       }
+    },
+  },
+  {
+    promise: "P6",
+    name: "search: what was said over and over is shown, and so is what a text of very many words finds",
+    todo: "Look for the place of few words, and once in each message: some functions look for each word at each place.",
+    async run(world) {
+      const word = newWord();
+      const words = numbers(40_000, 42_999).map((n) => n.toString(36));
+      const { id: sessionId } = await say(world, [
+        `${word} `.repeat(20_000),
+        `${words.join(" ")} ${"é ".repeat(40_000)}`,
+      ]);
+      for (const text of [`${word} ${word} ${word}`, `${word} `.repeat(200), `"${`${word} `.repeat(200)}"`])
+        assertSame(await places(world, { text, sessionId }), [`${sessionId} 1`], "hits of a word many times");
+      const found = await places(world, { text: words.join(" "), sessionId });
+      assertSame(found, [`${sessionId} 2`], "hits of 3,000 words");
     },
   },
   {

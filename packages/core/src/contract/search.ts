@@ -76,6 +76,35 @@ export function searchWords(text: string): string[] {
   return text.match(wordsIn) ?? [];
 }
 
+/** Of so many words, the longest, a place is looked for in each message that is shown. */
+const wordsPlaced = 8;
+
+/** A word that stands behind so many UTF-16 units of a message is not shown. */
+const longestLookedThrough = 100_000;
+
+/** A part of a message around the longest word that is looked for, as far as one is found there; otherwise its beginning. */
+export function snippetOf(content: string, terms: readonly SearchTerm[]): string {
+  const words = terms
+    .flatMap((term) => (term.isExcluded ? [] : term.words))
+    .map((word) => folded(word.normalize("NFC")));
+  const text = folded(content.slice(0, longestLookedThrough));
+  for (const word of words.toSorted((a, b) => b.length - a.length).slice(0, wordsPlaced)) {
+    const at = text.indexOf(word);
+    if (at >= 0) return snippetAt(content, at);
+  }
+  return snippetAt(content, 0);
+}
+
+/** A text without cases and accents, unit for unit, so that a place in it is one of the text. */
+function folded(text: string): string {
+  return text.replaceAll(/[^\0-\x7f]/g, withoutMarks).toLowerCase();
+}
+
+function withoutMarks(unit: string): string {
+  const base = unit.normalize("NFD").replaceAll(/\p{M}/gu, "");
+  return base.length === 1 ? base : unit;
+}
+
 /** So much of a message is shown before and behind what was found, in UTF-16 units. */
 const margin = 80;
 

@@ -2,7 +2,7 @@ import type { PersistenceAdapter } from "../contract/adapter.js";
 import type { Records, Search, SearchHit, StoredRecord } from "../contract/facets.js";
 import { checkFind, compareBytes, encodeCursor } from "../contract/find.js";
 import { checkRecordKey } from "../contract/id.js";
-import { checkSearch } from "../contract/search.js";
+import { checkSearch, encodeSearchCursor } from "../contract/search.js";
 import type { MessageRepository, SessionRepository } from "../contract/repositories.js";
 import type { Entry, Filter, SessionRow } from "../contract/row.js";
 import type { Commit, Outcome, Turns } from "../contract/turns.js";
@@ -210,23 +210,30 @@ function recordsOf(records: Records, { store, restore }: TenantNames): Records {
   };
 }
 
-function searchOf(search: Search, { isOwn, restore, store, storedId }: TenantNames): Search {
+function searchOf(search: Search, { prefix, isOwn, restore, store, storedId }: TenantNames): Search {
   return {
     /** A page may be shorter than the limit where others have said the same, and is empty only at the end. */
     async query(wanted) {
-      checkSearch(wanted);
-      const { userId, sessionId, ...query } = wanted;
+      const behind = checkSearch(wanted);
+      const { userId, sessionId, cursor: _, ...query } = wanted;
       const whose = {
         ...(userId === undefined ? undefined : { userId: store.id(textOf(userId, "query")) }),
         ...(sessionId === undefined ? undefined : { sessionId: storedId(sessionId, "query") }),
       };
-      let asked: Parameters<Search["query"]>[0] = { ...query, ...whose };
+      const cursor =
+        behind === null
+          ? undefined
+          : { cursor: encodeSearchCursor({ ...behind, sessionId: prefix + behind.sessionId }) };
+      let asked: Parameters<Search["query"]>[0] = { ...query, ...whose, ...cursor };
       for (;;) {
         const { items, next } = await search.query(asked);
         const hits = items
           .filter((hit) => isOwn(hit.sessionId))
           .map((hit): SearchHit => ({ ...hit, sessionId: restore.id(hit.sessionId) }));
-        if (hits.length > 0 || next === null) return { items: hits, next };
+        const last = hits.at(-1);
+        // A cursor of the store may name a session of somebody else.
+        if (last !== undefined) return { items: hits, next: next === null ? null : encodeSearchCursor(last) };
+        if (next === null) return { items: [], next };
         asked = { ...asked, cursor: next };
       }
     },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { assert, nat, property, string } from "fast-check";
-import { searchTerms, snippetAt } from "../../src/contract/search.js";
+import { searchTerms, snippetAt, snippetOf } from "../../src/contract/search.js";
 import { type MessageSearch, PersistenceManager } from "../../src/index.js";
 import { mapAdapter } from "../support/map-adapter.js";
 import { refusal } from "../support/stores.js";
@@ -92,6 +92,32 @@ describe("the text of a search", () => {
     assert(
       property(string({ unit: "binary" }), (text) => {
         for (const term of searchTerms(text)) expect(term.text).not.toMatch(/["\0\p{Surrogate}]/u);
+      }),
+    );
+  });
+});
+
+describe("a snippet", () => {
+  const far = "so it goes ".repeat(100);
+
+  it.each([
+    ["order late", `${far}late order`, "late order"],
+    ["late -orders", `${far}a late order`, "a late order"],
+    ["CAFE\u0301", `${far}İ Café`, "İ Café"],
+    ["resume", `${far}RÉSUMÉ`, "RÉSUMÉ"],
+    ["한글", `한국 ${far}한글`, "한글"],
+    ["stems", `the beginning ${far}`, "the beginning"],
+  ])("for %j is around the longest word", (text, content, shown) => {
+    expect(snippetOf(content, searchTerms(text))).toContain(shown);
+  });
+
+  it("has the word that was looked for, whatever is before it", () => {
+    assert(
+      property(string({ unit: "grapheme", maxLength: 400 }), (before) => {
+        const content = `${before} wanted ${before}`;
+        const snippet = snippetOf(content, searchTerms("WANTED"));
+        expect(content).toContain(snippet);
+        expect(snippet).toContain("wanted");
       }),
     );
   });
