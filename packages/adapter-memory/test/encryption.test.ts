@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { describe, expect, it, jest } from "@jest/globals";
 import { PersistenceManager, createSession, isWaymarkError } from "@waymark/core";
 import {
@@ -452,6 +453,43 @@ it("no two ciphertexts are the same, and digests are only for the same operation
   const digests = await Promise.all(["a", "b"].map(async (id) => (await rowOf(adapter, id)).system));
   expect(JSON.stringify(digests)).not.toContain("0123456789abcdef");
   expect(digests[0]).not.toEqual(digests[1]);
+});
+
+it("sessions that write at the same time reach the store together", async () => {
+  const adapter = new MemoryAdapter();
+  const { turns } = adapter;
+  if (turns === undefined) throw new Error("not such an adapter");
+  const sizes: number[] = [];
+  let loads = 0;
+  const grouping: PersistenceAdapter = {
+    ...parts(adapter),
+    turns: {
+      ...turns,
+      groups: true,
+      commit: async (commits) => {
+        sizes.push(commits.length);
+        await setImmediate();
+        return turns.commit(commits);
+      },
+      load: (id, options) => {
+        loads++;
+        return turns.load(id, options);
+      },
+    },
+  };
+  const manager = managerOn(grouping);
+  const turnsOf = async (_: unknown, n: number) => {
+    const session = createSession<Record<string, unknown>>({ id: `s${n}`, data: {} });
+    for (let turn = 0; turn < 10; turn++) {
+      session.data["turn"] = turn;
+      await manager.saveTurn({ session, messages: [{ role: "user", content: "x" }] });
+    }
+  };
+  await Promise.all(Array.from({ length: 32 }, turnsOf));
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(320);
+  // Two writes at a time share 32, so there are 20 where nobody comes late.
+  expect(sizes.length).toBeLessThan(60);
+  expect(loads).toBe(0);
 });
 
 it("whatever JSON is written is read", async () => {

@@ -1,6 +1,7 @@
 import { fromBase64, toBase64 } from "../../codec/base64.js";
 import type { Json } from "../../contract/json.js";
 import { WaymarkError } from "../../errors.js";
+import type { Aes, Bytes } from "./aes.js";
 import type { DerivedKey, Keys } from "./keys.js";
 
 /** What something is and where it stands: it decrypts there and nowhere else. */
@@ -43,16 +44,21 @@ interface Sealed {
 
 const digestsRemembered = 8192;
 
-/** A row brings its last sixteen operations with it at every read and write, and all but one are known by then. */
+/**
+ * A row brings its last sixteen operations with it at every read and write, and all but one are known by then. The older
+ * half goes at once: to find the oldest in a map that loses its oldest each time takes as long as to encrypt.
+ */
 function createDigests() {
-  const known = new Map<string, string>();
+  let [recent, older] = [new Map<string, string>(), new Map<string, string>()];
   const keyOf = (what: "sealed" | "text", place: Place, of: string) => JSON.stringify([what, place, of]);
   return {
-    get: (what: "sealed" | "text", place: Place, of: string) => known.get(keyOf(what, place, of)),
+    get(what: "sealed" | "text", place: Place, of: string): string | undefined {
+      const key = keyOf(what, place, of);
+      return recent.get(key) ?? older.get(key);
+    },
     set(what: "sealed" | "text", place: Place, of: string, answer: string): void {
-      known.set(keyOf(what, place, of), answer);
-      const [oldest] = known.size > digestsRemembered ? known.keys() : [];
-      if (oldest !== undefined) known.delete(oldest);
+      if (recent.size >= digestsRemembered / 2) [recent, older] = [new Map(), recent];
+      recent.set(keyOf(what, place, of), answer);
     },
   };
 }
@@ -64,21 +70,16 @@ export function createCipher(keys: Keys, acceptsPlaintext: boolean): Cipher {
     { keyId, text }: Sealed,
     place: Place,
     asking: Asking,
-    choose: (key: DerivedKey) => Promise<CryptoKey>,
+    choose: (key: DerivedKey) => Promise<Aes>,
   ): Promise<string> {
     const key = keys.get(keyId);
     if (key === undefined) throw keyMissing(keyId, place, asking);
     const bytes = fromBase64(text);
     if (bytes === null || bytes.length < leastBytes) throw damaged(place, asking);
-    const chosen = await choose(key);
-    const algorithm = gcm(new Uint8Array(bytes.subarray(0, nonceBytes)), place);
+    const aes = await choose(key);
+    const [nonce, encrypted] = [bytes.subarray(0, nonceBytes), bytes.subarray(nonceBytes)];
     try {
-      const plain = await crypto.subtle.decrypt(
-        algorithm,
-        chosen,
-        new Uint8Array(bytes.subarray(nonceBytes)),
-      );
-      return new TextDecoder().decode(plain);
+      return new TextDecoder().decode(await aes.decrypt(encrypted, nonce, bytesOf(place)));
     } catch (cause) {
       throw damaged(place, asking, cause);
     }
@@ -86,7 +87,7 @@ export function createCipher(keys: Keys, acceptsPlaintext: boolean): Cipher {
 
   return {
     async seal(value, place) {
-      const plain = new TextEncoder().encode(JSON.stringify(value));
+      const plain = bytesOf(value);
       const nonce = crypto.getRandomValues(new Uint8Array(nonceBytes));
       const { id, content } = keys.current;
       return { [tag]: `${id}:${await encrypt(plain, nonce, place, content)}` };
@@ -103,10 +104,9 @@ export function createCipher(keys: Keys, acceptsPlaintext: boolean): Cipher {
       const known = digests.get("sealed", place, text);
       if (known !== undefined) return known;
       const { id, digest, digestNonce } = keys.current;
-      const plain = new TextEncoder().encode(JSON.stringify(text));
-      const named = new TextEncoder().encode(JSON.stringify([place, text]));
-      const mac = await crypto.subtle.sign("HMAC", await digestNonce, named);
-      const nonce = new Uint8Array(mac).slice(0, nonceBytes);
+      const plain = bytesOf(text);
+      const mac = await digestNonce;
+      const nonce = (await mac(bytesOf([place, text]))).subarray(0, nonceBytes);
       const sealed = `${digestMark}${id}:${await encrypt(plain, nonce, place, digest)}`;
       digests.set("sealed", place, text, sealed);
       digests.set("text", place, sealed, text);
@@ -132,23 +132,18 @@ export function createCipher(keys: Keys, acceptsPlaintext: boolean): Cipher {
   };
 }
 
-async function encrypt(
-  plain: Uint8Array<ArrayBuffer>,
-  nonce: Uint8Array<ArrayBuffer>,
-  place: Place,
-  key: Promise<CryptoKey>,
-): Promise<string> {
-  const algorithm = gcm(nonce, place);
-  const encrypted = new Uint8Array(await crypto.subtle.encrypt(algorithm, await key, plain));
+async function encrypt(plain: Bytes, nonce: Bytes, place: Place, key: Promise<Aes>): Promise<string> {
+  const aes = await key;
+  const encrypted = await aes.encrypt(plain, nonce, bytesOf(place));
   const bytes = new Uint8Array(nonce.length + encrypted.length);
   bytes.set(nonce);
   bytes.set(encrypted, nonce.length);
   return toBase64(bytes);
 }
 
-function gcm(iv: Uint8Array<ArrayBuffer>, place: Place): AesGcmParams {
-  // JSON, so that no two places have one text, whatever stands in their names.
-  return { name: "AES-GCM", iv, additionalData: new TextEncoder().encode(JSON.stringify(place)) };
+/** JSON, so that no two places have one text, whatever stands in their names. */
+function bytesOf(value: Json): Bytes {
+  return new TextEncoder().encode(JSON.stringify(value));
 }
 
 function sealedOf(stored: Json): Sealed | null {

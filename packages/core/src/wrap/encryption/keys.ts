@@ -1,4 +1,5 @@
 import { CapabilityError, ValidationError } from "../../errors.js";
+import { type Aes, type Bytes, type Mac, type Primitives, findPrimitives } from "./aes.js";
 
 /** A key with the name under which it stands beside what it has encrypted. */
 export interface EncryptionKey {
@@ -8,14 +9,14 @@ export interface EncryptionKey {
   readonly key: Uint8Array;
 }
 
-/** What is made of a key; none of it can be read out again. */
+/** What is made of a key. It encrypts and decrypts, and gives out no key. */
 export interface DerivedKey {
   readonly id: string;
-  /** For states, entries and records: AES-256-GCM with random nonces. */
-  readonly content: Promise<CryptoKey>;
-  /** For digests: AES-256-GCM, with nonces made of the digest by `digestNonce`, so that equal ones stay equal. */
-  readonly digest: Promise<CryptoKey>;
-  readonly digestNonce: Promise<CryptoKey>;
+  /** For states, entries and records, with random nonces. */
+  readonly content: Promise<Aes>;
+  /** For digests, with nonces made of the digest by `digestNonce`, so that equal ones stay equal. */
+  readonly digest: Promise<Aes>;
+  readonly digestNonce: Promise<Mac>;
 }
 
 export interface Keys {
@@ -26,8 +27,6 @@ export interface Keys {
 
 const keyBytes = 32;
 const longestId = 32;
-const aes = { name: "AES-GCM", length: 256 };
-const hmac = { name: "HMAC", hash: "SHA-256", length: 256 };
 
 /**
  * Checks the keys and prepares them.
@@ -35,30 +34,36 @@ const hmac = { name: "HMAC", hash: "SHA-256", length: 256 };
  */
 export function prepareKeys(keys: readonly EncryptionKey[], operation: string): Keys {
   checkKeys(keys, operation);
-  const { subtle } = cryptoOf(operation);
-  const derived = new Map(keys.map((one) => [one.id, derive(subtle, one)]));
+  const primitives = findPrimitives();
+  if (primitives === undefined)
+    throw new CapabilityError(`${operation}: this runtime has no WebCrypto (\`crypto.subtle\`)`, {
+      operation,
+    });
+  const derived = new Map(keys.map((one) => [one.id, derive(primitives, one)]));
   const [current] = derived.values();
   if (current === undefined) throw invalid(operation, "`keys` is empty");
   return { current, get: (id) => derived.get(id) };
 }
 
 /** Purposes never share a key: what is known of one says nothing of another. */
-function derive(subtle: SubtleCrypto, { id, key }: EncryptionKey): DerivedKey {
-  const base = subtle.importKey("raw", new Uint8Array(key), "HKDF", false, ["deriveKey"]);
-  const keyFor = (purpose: string, algorithm: AesKeyGenParams | HmacKeyGenParams, usages: KeyUsage[]) => {
-    const info = new TextEncoder().encode(`waymark encryption 1 ${purpose}`);
-    const hkdf = { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(), info };
-    const derived = base.then((from) => subtle.deriveKey(hkdf, from, algorithm, false, usages));
-    // Whoever uses it is told; nobody may.
-    derived.catch(() => {});
-    return derived;
+function derive(primitives: Primitives, { id, key }: EncryptionKey): DerivedKey {
+  const copy = new Uint8Array(key);
+  async function keyFor<T>(purpose: string, make: (bytes: Bytes) => T | Promise<T>): Promise<T> {
+    const bytes = await primitives.derive(copy, `waymark encryption 1 ${purpose}`);
+    try {
+      return await make(bytes);
+    } finally {
+      bytes.fill(0);
+    }
+  }
+  const derived = {
+    content: keyFor("content", primitives.aes),
+    digest: keyFor("digest", primitives.aes),
+    digestNonce: keyFor("digest nonce", primitives.mac),
   };
-  return {
-    id,
-    content: keyFor("content", aes, ["encrypt", "decrypt"]),
-    digest: keyFor("digest", aes, ["encrypt", "decrypt"]),
-    digestNonce: keyFor("digest nonce", hmac, ["sign"]),
-  };
+  // Who uses one that could not be made is told; nobody may.
+  void Promise.allSettled(Object.values(derived)).then(() => copy.fill(0));
+  return { id, ...derived };
 }
 
 function checkKeys(keys: unknown, operation: string): asserts keys is readonly EncryptionKey[] {
@@ -77,13 +82,6 @@ function checkKeys(keys: unknown, operation: string): asserts keys is readonly E
     if (!ArrayBuffer.isView(key) || !(key instanceof Uint8Array) || key.length !== keyBytes)
       throw invalid(operation, `the key "${id}" must be a Uint8Array of exactly ${keyBytes} bytes`);
   });
-}
-
-function cryptoOf(operation: string): Crypto {
-  // A browser has it only where the page came by https.
-  const found: Crypto | undefined = globalThis.crypto;
-  if (typeof found?.subtle === "object") return found;
-  throw new CapabilityError(`${operation}: this runtime has no WebCrypto (\`crypto.subtle\`)`, { operation });
 }
 
 function invalid(operation: string, problem: string): ValidationError {
