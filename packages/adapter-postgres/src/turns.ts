@@ -69,13 +69,19 @@ export function createTurns(db: Database, names: Names, rows: Rows, groups: bool
     for (const { commit, outcome } of made) if (ids.has(commit.id)) outcomes.set(commit, outcome);
   }
 
-  async function move(commits: readonly Commit[], outcomes: Map<Commit, Outcome>): Promise<void> {
+  /** `refused`: gets the commits of a statement that has failed. */
+  async function move(
+    commits: readonly Commit[],
+    outcomes: Map<Commit, Outcome>,
+    refused: Set<Commit>,
+  ): Promise<void> {
     if (commits.length === 0) return;
     // Messages whose key is taken, which a session's history does not explain, are left to `settle`: the common case then
     // needs no care for them, which writes to the log of the server too.
     const moved = await moves.apply(commits).catch((error: unknown) => {
-      if (isKeyTaken(error)) return [];
-      throw error;
+      if (!isKeyTaken(error)) throw error;
+      for (const commit of commits) refused.add(commit);
+      return [];
     });
     commits.forEach((commit, index) => {
       const outcome = moved[index];
@@ -87,14 +93,13 @@ export function createTurns(db: Database, names: Names, rows: Rows, groups: bool
   async function tryAgain(
     commit: Commit,
     row: SessionRow | null,
-    isAlone: boolean,
+    waits: boolean,
   ): Promise<Outcome | undefined> {
     const applied = applyCommit(row, commit);
     if (!applied.write) return applied.outcome;
     if (row?.dirty === true) return { status: "busy" };
     const about = doing([commit]);
-    // Who is alone waits for a lock; in a group, all the others would wait with it.
-    const write = isAlone ? rows.replace : rows.replaceFree;
+    const write = waits ? rows.replace : rows.replaceFree;
     const isWritten =
       row === null
         ? (await rows.insert([applied.row], partsOf(applied), about)).size > 0
@@ -102,14 +107,21 @@ export function createTurns(db: Database, names: Names, rows: Rows, groups: bool
     return isWritten ? applied.outcome : undefined;
   }
 
-  async function settle(commits: readonly Commit[], outcomes: Map<Commit, Outcome>): Promise<void> {
+  async function settle(
+    commits: readonly Commit[],
+    outcomes: Map<Commit, Outcome>,
+    refused: ReadonlySet<Commit>,
+  ): Promise<void> {
     const isAlone = commits.length + outcomes.size === 1;
     let left = commits;
     for (let retry = 0; left.length > 0 && retry < (isAlone ? triesAlone : 1); retry++) {
       const ids = left.map(({ id }) => id);
       const now = await rows.read(ids, doing(left));
       for (const commit of left) {
-        const outcome = await alone(() => tryAgain(commit, now.get(commit.id) ?? null, isAlone));
+        // Who is alone waits for a lock; in a group, all the others would wait with it. A statement that has failed may hold its
+        // own for a moment after its error has come.
+        const waits = isAlone || refused.has(commit);
+        const outcome = await alone(() => tryAgain(commit, now.get(commit.id) ?? null, waits));
         if (outcome !== undefined) outcomes.set(commit, outcome);
       }
       left = unanswered(left, outcomes);
@@ -120,19 +132,19 @@ export function createTurns(db: Database, names: Names, rows: Rows, groups: bool
   /** What has an answer by now keeps it: an error is then that of each commit which it concerns. */
   async function orEach(
     commits: readonly Commit[],
-    work: (commits: readonly Commit[], outcomes: Map<Commit, Outcome>) => Promise<void>,
+    work: (commits: readonly Commit[]) => Promise<void>,
     outcomes: Map<Commit, Outcome>,
   ): Promise<void> {
-    if (outcomes.size === 0) return work(commits, outcomes);
+    if (outcomes.size === 0) return work(commits);
     try {
-      await work(commits, outcomes);
+      await work(commits);
     } catch (error) {
       for (const commit of unanswered(commits, outcomes)) {
         if (isWaymarkError(error) && error.retryable) {
           outcomes.set(commit, { status: "failed", error });
           continue;
         }
-        const failed = await alone(() => work([commit], outcomes).then(() => undefined));
+        const failed = await alone(() => work([commit]).then(() => undefined));
         if (failed !== undefined) outcomes.set(commit, failed);
       }
     }
@@ -158,8 +170,9 @@ export function createTurns(db: Database, names: Names, rows: Rows, groups: bool
       const creates = valid.filter(({ expect }) => expect.kind === "create");
       const movable = valid.filter(canMove);
       await create(creates, outcomes);
-      await orEach(movable, move, outcomes);
-      await orEach(unanswered(valid, outcomes), settle, outcomes);
+      const refused = new Set<Commit>();
+      await orEach(movable, (some) => move(some, outcomes, refused), outcomes);
+      await orEach(unanswered(valid, outcomes), (some) => settle(some, outcomes, refused), outcomes);
       return commits.map((commit) => outcomes.get(commit) ?? { status: "busy" });
     },
 
