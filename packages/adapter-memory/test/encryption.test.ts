@@ -247,6 +247,23 @@ describe.each([
     expectNoSecret(JSON.stringify((await entriesOf(adapter, row))[3]));
   });
 
+  it("is no hindrance to others where it cannot be read, and can be removed", async () => {
+    const store = new MemoryAdapter();
+    const messages = [{ role: "user", content: "x" }] as const;
+    const turn = (id: string) => ({ session: createSession({ id }), userId: "ada", messages });
+    await managerOn(store).saveTurn(turn("of a key that is lost"));
+    await new PersistenceManager({ adapter: store }).saveTurn(turn("plain"));
+    const manager = managerOn(store, { keys: [k2] });
+    await manager.saveTurn(turn("readable"));
+    const ids = async () => (await manager.findSessionsByUserId("ada")).map(({ id }) => id).toSorted();
+    expect(await ids()).toEqual(["of a key that is lost", "plain", "readable"]);
+    for (const id of ["of a key that is lost", "plain"]) await expect(manager.open(id)).rejects.toThrow();
+    expect(await manager.prune({ userId: "nobody", olderThan: new Date() })).toMatchObject({ deleted: 0 });
+    expect(await manager.eraseUser("ada")).toMatchObject({ sessions: 3, messages: 3 });
+    expect(await ids()).toEqual([]);
+    expect(store.getSnapshot()).toMatchObject({ sessions: [], messages: [] });
+  });
+
   it("is refused where it was changed or moved", async () => {
     const adapter = open();
     const { sessionRepository: sessions, messageRepository: messages, records } = adapter;

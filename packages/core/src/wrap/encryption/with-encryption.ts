@@ -2,8 +2,8 @@ import type { PersistenceAdapter } from "../../contract/adapter.js";
 import type { Records, StoredRecord } from "../../contract/facets.js";
 import { checkId, checkRecordKey } from "../../contract/id.js";
 import type { MessageRepository, SessionRepository } from "../../contract/repositories.js";
-import type { Entry } from "../../contract/row.js";
-import { ValidationError } from "../../errors.js";
+import type { Entry, SessionRow } from "../../contract/row.js";
+import { type ErrorCode, ValidationError, isWaymarkError } from "../../errors.js";
 import { wrapAdapter } from "../base.js";
 import { type Cipher, createCipher } from "./cipher.js";
 import { type EncryptionKey, prepareKeys } from "./keys.js";
@@ -95,10 +95,26 @@ function encryptSessions(sessions: SessionRepository, cipher: Cipher): SessionRe
     delete: async (id, seen) => sessions.delete(id, seen),
     find: async (filter, page) => {
       const { items, next } = await sessions.find(filter, page);
-      return { items: await Promise.all(items.map((row) => openRow(cipher, row, "find"))), next };
+      return { items: await Promise.all(items.map((row) => openListed(cipher, row))), next };
     },
   };
 }
+
+/** A row that does not decrypt is listed as it is stored, so that it can be counted and removed, and hides no other. */
+async function openListed(cipher: Cipher, row: SessionRow): Promise<SessionRow> {
+  try {
+    return await openRow(cipher, row, "find");
+  } catch (error) {
+    if (isWaymarkError(error) && unreadable.has(error.code)) return row;
+    throw error;
+  }
+}
+
+const unreadable: ReadonlySet<ErrorCode> = new Set([
+  "DECRYPTION_FAILED",
+  "ENCRYPTION_KEY_MISSING",
+  "NOT_ENCRYPTED",
+]);
 
 function encryptMessages(messages: MessageRepository, cipher: Cipher): MessageRepository {
   function sealAll(entries: readonly Entry[], operation: string): Promise<Entry[]> {
