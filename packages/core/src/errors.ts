@@ -228,6 +228,17 @@ export function isWaymarkError(error: unknown): error is WaymarkError {
   return typeof error === "object" && error !== null && brand in error;
 }
 
+const unreadable: ReadonlySet<string> = new Set<ErrorCode>([
+  "DECRYPTION_FAILED",
+  "ENCRYPTION_KEY_MISSING",
+  "NOT_ENCRYPTED",
+]);
+
+/** Whether one thing that is stored does not decrypt: what concerns many leaves it out and goes on. */
+export function isUnreadable(error: unknown): boolean {
+  return isWaymarkError(error) && unreadable.has(error.code);
+}
+
 /**
  * Wraps an error of a driver, once, at the border: an error that is already ours passes through unchanged.
  * Adapters call it in every `catch` after they recognised what they can.

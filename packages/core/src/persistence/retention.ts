@@ -1,7 +1,7 @@
 import { isExpired } from "../contract/expiry.js";
 import type { Filter, SessionRow } from "../contract/row.js";
 import { userScope } from "../contract/scope.js";
-import { WaymarkError, isWaymarkError } from "../errors.js";
+import { WaymarkError, isUnreadable, isWaymarkError } from "../errors.js";
 import type { Around } from "./around.js";
 import { checkCount, invalid, mostKept, ownerOf } from "./check.js";
 import { type SessionQuery, filterOf } from "./queries.js";
@@ -25,7 +25,7 @@ export interface PruneOptions extends Pick<SessionQuery, "status" | "olderThan">
 export interface PruneReport {
   /** Sessions removed: those whose time was over, and those that the options name. */
   readonly deleted: number;
-  /** Sessions left as they are, since a write came first or the hook `beforeDelete` refused. */
+  /** Sessions left as they are, since a write came first, the hook `beforeDelete` refused, or they do not decrypt. */
   readonly skipped: number;
   /** Deletes that somebody had begun, and that were finished. */
   readonly finished: number;
@@ -86,7 +86,15 @@ export async function pruneSessions<TData>(
       ...(place.cursor === null ? {} : { cursor: place.cursor }),
     };
     const { items, next } = await saving.store.find(phase.filter, page);
-    await forEach(items, phase, operation, signal);
+    const work = async (row: SessionRow) => {
+      try {
+        await phase.work(row);
+      } catch (error) {
+        if (!isUnreadable(error)) throw error;
+        counts.skipped++;
+      }
+    };
+    await forEach(items, { atOnce: phase.atOnce, work }, operation, signal);
     left -= items.length;
     place = next === null ? { phase: place.phase + 1, cursor: null } : { ...place, cursor: next };
   }

@@ -3,7 +3,7 @@ import type { Records, StoredRecord } from "../../contract/facets.js";
 import { checkId, checkRecordKey } from "../../contract/id.js";
 import type { MessageRepository, SessionRepository } from "../../contract/repositories.js";
 import type { Entry, SessionRow } from "../../contract/row.js";
-import { type ErrorCode, ValidationError, isWaymarkError } from "../../errors.js";
+import { ValidationError, isUnreadable } from "../../errors.js";
 import { wrapAdapter } from "../base.js";
 import { type Cipher, createCipher } from "./cipher.js";
 import { type EncryptionKey, prepareKeys } from "./keys.js";
@@ -105,16 +105,10 @@ async function openListed(cipher: Cipher, row: SessionRow): Promise<SessionRow> 
   try {
     return await openRow(cipher, row, "find");
   } catch (error) {
-    if (isWaymarkError(error) && unreadable.has(error.code)) return row;
+    if (isUnreadable(error)) return row;
     throw error;
   }
 }
-
-const unreadable: ReadonlySet<ErrorCode> = new Set([
-  "DECRYPTION_FAILED",
-  "ENCRYPTION_KEY_MISSING",
-  "NOT_ENCRYPTED",
-]);
 
 function encryptMessages(messages: MessageRepository, cipher: Cipher): MessageRepository {
   function sealAll(entries: readonly Entry[], operation: string): Promise<Entry[]> {
