@@ -54,6 +54,9 @@ async function jest({ env, missing }) {
       ...flags,
       bin("jest/bin/jest.js"),
       "--json",
+      // By `process.exit`: a process of so many tests that ends by itself may spin for ever while Node takes its environment down
+      // (seen on Node 20, in `CleanupHandles`, with no event left to wait for).
+      "--forceExit",
       `--outputFile=${file}`,
       "--selectProjects",
       ...projects,
