@@ -244,6 +244,44 @@ describe("groups", () => {
     }
   }, 60_000);
 
+  it("a group that a taken key has refused is stored all the same, though its locks may outlive its error", async () => {
+    const ids = await stored(3);
+    const [first = ""] = ids;
+    const life = (await store.connect().turns.load(first, { last: 0 }))?.row.life ?? "";
+    const taken = { sessionId: first, log: life, sequence: 2, userId: null, role: "user", createdAt: 1 };
+    await store.connect().messageRepository.insert([{ ...taken, content: "there before", body: {} }]);
+    const pool = store.pool();
+    const holder = await pool.connect();
+    let isHeld = false;
+    const isWaitedFor = async () => {
+      for (;;) {
+        const { rows } = await pool.query("SELECT 1 FROM pg_locks WHERE NOT granted");
+        if (rows.length > 0) return;
+      }
+    };
+    // The refused statement holds the row until something waits for it, or has gone on without it.
+    const query = async (statement: string | { text: string }): Promise<never> => {
+      const answer = pool.query(statement as never) as Promise<never>;
+      if (isHeld && JSON.stringify(statement).includes("UPDATE")) {
+        await Promise.race([answer, isWaitedFor()]);
+        await holder.query("COMMIT");
+        isHeld = false;
+      }
+      return answer.catch(async (error: unknown) => {
+        await holder.query("BEGIN");
+        await holder.query(`SELECT 1 FROM "${store.schema}".agent_sessions WHERE id = $1 FOR UPDATE`, [
+          first,
+        ]);
+        isHeld = true;
+        throw error;
+      });
+    };
+    const adapter = store.connect({ client: { query } });
+    const outcomes = await adapter.turns.commit(ids.map((id) => append(id, "2")));
+    expect(outcomes.map(({ status }) => status)).toEqual(ids.map(() => "committed"));
+    holder.release();
+  });
+
   it("a row that the application has locked holds up no neighbour", async () => {
     const [held = "", free = ""] = await stored(2);
     const holder = await store.pool().connect();
