@@ -7,6 +7,7 @@ import {
   type SearchOptions,
   printSchema,
 } from "../src/index.js";
+import { wordsOf } from "../src/schema.js";
 import { openSchema } from "./server.js";
 
 const said = (content: string) => ({ role: "user", content }) as const;
@@ -134,6 +135,28 @@ describe("the index", () => {
     const manager = store.manager(true);
     await store.say(manager, `parties ${"and so on ".repeat(100)} order`);
     expect(await snippets(manager, "order -partie")).toEqual([expect.stringMatching(/order$/)]);
+    await store.remove();
+  });
+
+  it("no sign is more than the end of a word", async () => {
+    const store = openStore("search_signs");
+    const signs = [..."!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", " ", ""];
+    const texts = signs.flatMap((one) =>
+      signs.flatMap((two) =>
+        ["a b c", "1 2 3", "http www com", "x1 5 amp"].flatMap((words) => {
+          const [first, second, third] = words.split(" ");
+          return [first + one + second + two + third, one + two + first + second, first + one + two];
+        }),
+      ),
+    );
+    const between = "'" + signs.join("").replace("'", "''") + "'";
+    const rows = await store.query(
+      `SELECT text, to_tsvector('simple', ${wordsOf("text")})::text AS kept,
+         to_tsvector('simple', translate(text, ${between}, repeat(' ', 33)))::text AS wanted FROM unnest($1::text[]) AS text`,
+      [texts],
+    );
+    expect(rows).toHaveLength(texts.length);
+    expect(rows.filter(({ kept, wanted }) => kept !== wanted)).toEqual([]);
     await store.remove();
   });
 
