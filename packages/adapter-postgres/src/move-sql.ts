@@ -22,8 +22,9 @@ export const fields = [
   ["reopen", "boolean"],
   /** How many operations the row may have forgotten at most. */
   ["forgotten", "integer"],
-  /** The number of the next version. */
-  ["next", "integer"],
+  /** The next version, and with what the operation's text begins: the numbers of the version before and of this one. */
+  ["next", "text"],
+  ["numbers", "text"],
   ["last_message_at", "float8"],
   ["status", "text"],
   ["state", "jsonb"],
@@ -37,19 +38,25 @@ export const fields = [
 
 type Field = (typeof fields)[number][0];
 
-/** Which of the commits of a statement have a field, in the order of `fields`. */
-export type Shape = readonly ("none" | "some" | "all")[];
+/** Which fields any and all of the commits of a statement have: a bit for each of `fields`. */
+export interface Shape {
+  readonly any: number;
+  readonly all: number;
+}
 
-export const fullShape: Shape = fields.map(() => "some");
+export const fullShape: Shape = { any: -1, all: 0 };
 
 const always = 7;
 const reopenColumn = 10;
-const firstClearable = 16;
+/** From here on null is a value, which clears the column: the mask says which of them are set. */
+export const firstClearable = 17;
 
-/** For each field, its bit of the mask if it is a column that may be cleared, so that null is a value; otherwise 0. */
-export const maskBits = fields.map((_, column) =>
-  column < firstClearable ? 0 : 1 << (column - firstClearable),
-);
+type Share = "none" | "some" | "all";
+
+function shareOf({ any, all }: Shape, column: number): Share {
+  const bit = 1 << column;
+  return (all & bit) !== 0 ? "all" : (any & bit) !== 0 ? "some" : "none";
+}
 
 /** A message's place is from 1 among those of its commit; for route history, whose sequence is given, that, negative. */
 const entryFields = [
@@ -60,6 +67,10 @@ const entryFields = [
   ["created_at", "float8"],
   ["body", "json"],
 ] as const;
+
+/** One commit's few messages travel as parameters, which cost the server less than arrays do; place and log are in the text. */
+export const mostInline = 4;
+const inlineFields = entryFields.filter(([name]) => name !== "place");
 
 const recordFields = [
   ["key", "text"],
@@ -84,6 +95,8 @@ export interface MoveText {
   readonly text: string;
   /** Which of `fields` it takes as parameters, in their order. Those of the entries follow. */
   readonly columns: readonly number[];
+  /** Whether it answers with life and version also: whoever named the version knows them. */
+  readonly tellsVersion: boolean;
 }
 
 /** What the statements are for: turns with records have statements of their own, so that others pay nothing for them. */
@@ -93,8 +106,16 @@ export interface MoveOptions {
   readonly scope: string | null;
 }
 
-/** One commit: each field is a parameter. */
-export function moveOne(names: Names, shape: Shape, { historyLog, scope }: MoveOptions): MoveText {
+/**
+ * One commit: each field is a parameter.
+ * @param inline how many messages it has, at most `mostInline`; null for any number, and history.
+ */
+export function moveOne(
+  names: Names,
+  shape: Shape,
+  inline: number | null,
+  { historyLog, scope }: MoveOptions,
+): MoveText {
   const { sessions, messages } = names;
   const columns = columnsOf(shape);
   const parameter = (field: Field) => {
@@ -102,21 +123,29 @@ export function moveOne(names: Names, shape: Shape, { historyLog, scope }: MoveO
     return `$${index + 1}::${fields[columns[index] ?? 0]?.[1]}`;
   };
   const { sets, guards } = clauses(shape, parameter);
-  const text = `WITH moved AS (
+  const from = columns.length + 1;
+  const isInline = inline !== null;
+  const steps = [
+    `moved AS (
     UPDATE ${sessions} s SET ${sets}
     WHERE s.id = ${parameter("id")} AND ${guards}
-    RETURNING s.id, s.life, s.version, s.last_sequence, s.operation_count, ${parameter("count")} AS count${scope === null ? "" : ", s.revision"}
-  ), put AS (${insertEntries(messages, historyLog)}
-    FROM moved, unnest(${arrays(entryFields, columns.length + 1)}) AS e (${entryNames})
-  )${
-    scope === null
-      ? ""
-      : `, kept AS (${insertRecords(names, scope)}
-    FROM moved, unnest(${arrays(recordFields, columns.length + 1 + entryFields.length)}) AS i (key, value)
+    RETURNING ${returned(shape, scope)}
+  )`,
+  ];
+  if (isInline && inline > 0) steps.push(`put AS (${insertInline(messages, inline, from)}\n  )`);
+  if (!isInline)
+    steps.push(`put AS (${insertEntries(messages, historyLog, parameter("count"))}
+    FROM moved, unnest(${arrays(entryFields, from)}) AS e (${entryNames})
+  )`);
+  if (scope !== null) {
+    const records = from + (isInline ? inline * inlineFields.length : entryFields.length);
+    steps.push(`kept AS (${insertRecords(names, scope)}
+    FROM moved, unnest(${arrays(recordFields, records)}) AS i (key, value)
     ORDER BY i.key COLLATE "C" ${unlessNewer}
-  )`
-  } SELECT life, version, last_sequence, operation_count FROM moved`;
-  return { text, columns };
+  )`);
+  }
+  const text = `WITH ${steps.join(", ")} SELECT ${told(shape)} FROM moved`;
+  return { text, columns, tellsVersion: tellsVersion(shape) };
 }
 
 /**
@@ -138,8 +167,8 @@ export function moveMany(names: Names, shape: Shape, { historyLog, scope }: Move
   ), moved AS (
     UPDATE ${sessions} s SET ${sets}
     FROM i WHERE s.id = i.id AND ${guards}
-    RETURNING s.id, s.life, s.version, s.last_sequence, s.operation_count, i.count, i.commit${scope === null ? "" : ", s.revision"}
-  ), put AS (${insertEntries(messages, historyLog)}
+    RETURNING ${returned(shape, scope)}, i.count, i.commit
+  ), put AS (${insertEntries(messages, historyLog, "moved.count")}
     FROM unnest($${from}::integer[], ${arrays(entryFields, from + 1)}) AS e (commit, ${entryNames})
     JOIN moved ON moved.commit = e.commit
   )${
@@ -150,8 +179,24 @@ export function moveMany(names: Names, shape: Shape, { historyLog, scope }: Move
     JOIN moved ON moved.commit = i.commit
     ORDER BY moved.id COLLATE "C", i.key COLLATE "C" ${unlessNewer}
   )`
-  } SELECT life, version, last_sequence, operation_count, commit FROM moved`;
-  return { text, columns };
+  } SELECT commit, ${told(shape)} FROM moved`;
+  return { text, columns, tellsVersion: tellsVersion(shape) };
+}
+
+function tellsVersion(shape: Shape): boolean {
+  return shareOf(shape, columnOf("version")) !== "all";
+}
+
+/** What the rest of a statement asks of the rows that it has moved. */
+function returned(shape: Shape, scope: string | null): string {
+  const names = ["id", "life", "last_sequence", "operation_count"];
+  if (tellsVersion(shape)) names.push("version");
+  if (scope !== null) names.push("revision");
+  return names.map((name) => `s.${name}`).join(", ");
+}
+
+function told(shape: Shape): string {
+  return `last_sequence, operation_count${tellsVersion(shape) ? ", life, version" : ""}`;
 }
 
 function arrays(list: readonly (readonly [string, string])[], from: number): string {
@@ -166,25 +211,28 @@ function arrays(list: readonly (readonly [string, string])[], from: number): str
 }
 
 function columnsOf(shape: Shape): number[] {
-  const isMasked = shape.some((share, column) => column >= firstClearable && share === "some");
+  const shares = fields.map((_, column) => shareOf(shape, column));
+  const isMasked = shares.slice(firstClearable).includes("some");
   return fields.flatMap((_, column) => {
-    const isTaken = column === 0 ? isMasked : column < always || shape[column] !== "none";
-    return isTaken && !(column === reopenColumn && shape[column] === "all") ? [column] : [];
+    const isTaken = column === 0 ? isMasked : column < always || shares[column] !== "none";
+    return isTaken && !(column === reopenColumn && shares[column] === "all") ? [column] : [];
   });
+}
+
+function columnOf(field: Field): number {
+  return fields.findIndex(([name]) => name === field);
 }
 
 /** @param p the SQL of a field's value. */
 function clauses(shape: Shape, p: (field: Field) => string): { sets: string; guards: string } {
-  const columnOf = (field: Field) => fields.findIndex(([name]) => name === field);
-  const share = (field: Field) => shape[columnOf(field)];
-  // Where every commit moves the version, it also names the one before, so that nothing has to be taken apart.
-  const isMoved = share("next") === "all";
-  const number = isMoved ? `(${p("next")} - 1)` : "substr(s.version, length(s.life) + 2)";
-  const next = isMoved
-    ? p("next")
-    : share("next") === "none"
-      ? number
-      : `coalesce(${p("next")}::text, ${number})`;
+  const share = (field: Field) => shareOf(shape, columnOf(field));
+  const number = "substr(s.version, length(s.life) + 2)";
+  const unmoved = `${number} || ',' || ${number} || ','`;
+  const [next, numbers] = {
+    none: ["s.version", unmoved],
+    some: [`coalesce(${p("next")}, s.version)`, `coalesce(${p("numbers")}, ${unmoved})`],
+    all: [p("next"), p("numbers")],
+  }[share("next")];
   const place = placeOf("s.operation_count");
   const sets = [
     `revision = ${p("revision")}`,
@@ -192,23 +240,23 @@ function clauses(shape: Shape, p: (field: Field) => string): { sets: string; gua
     `last_sequence = s.last_sequence + ${p("count")}`,
     "operation_count = s.operation_count + 1",
     `operation_ids[${place}] = ${p("operation")}`,
-    `operations[${place}] = ${number} || ',' || ${next}
-      || ',' || s.last_sequence + 1 || ',' || s.last_sequence + ${p("count")} || ${p("operation_end")}`,
-    ...(share("next") === "none" ? [] : [`version = s.life || '.' || ${next}`]),
+    `operations[${place}] = ${numbers} || s.last_sequence + 1 || ',' || s.last_sequence + ${p("count")} || ${p("operation_end")}`,
+    ...(share("next") === "none" ? [] : [`version = ${next}`]),
   ];
-  for (const [field] of fields.slice(always + 6)) {
+  for (const [field] of fields.slice(always + 7)) {
     if (share(field) === "none") continue;
     const value = field.endsWith("_at") ? `to_timestamp(${p(field)} / 1000)` : p(field);
-    const bit = maskBits[columnOf(field)] ?? 0;
+    const place = columnOf(field) - firstClearable;
     if (share(field) === "all") sets.push(`${field} = ${value}`);
-    else if (bit === 0) sets.push(`${field} = coalesce(${value}, s.${field})`);
-    else sets.push(`${field} = CASE WHEN ${p("mask")} & ${bit} <> 0 THEN ${value} ELSE s.${field} END`);
+    else if (place < 0) sets.push(`${field} = coalesce(${value}, s.${field})`);
+    else
+      sets.push(`${field} = CASE WHEN ${p("mask")} & ${1 << place} <> 0 THEN ${value} ELSE s.${field} END`);
   }
   const reopen = {
     none: "s.status = 'active'",
     some: `(s.status = 'active' OR (${p("reopen")} AND s.status <> 'deleting'))`,
     all: "s.status <> 'deleting'",
-  }[share("reopen") ?? "some"];
+  }[share("reopen")];
   const guards = [
     "NOT s.dirty",
     "s.operation_count >= 0",
@@ -227,12 +275,28 @@ function clauses(shape: Shape, p: (field: Field) => string): { sets: string; gua
   return { sets: sets.join(",\n    "), guards: guards.join("\n    AND ") };
 }
 
-function insertEntries(messages: string, historyLog: string): string {
+/** @param count the SQL of how many messages the commit has. */
+function insertEntries(messages: string, historyLog: string, count: string): string {
   return `
     INSERT INTO ${messages} (session_id, log, sequence, user_id, role, content, created_at, body)
     SELECT moved.id, moved.life || CASE WHEN e.place > 0 THEN '' ELSE '${historyLog}' END,
-      CASE WHEN e.place > 0 THEN moved.last_sequence - moved.count + e.place ELSE -e.place END,
+      CASE WHEN e.place > 0 THEN moved.last_sequence - ${count} + e.place ELSE -e.place END,
       e.user_id, e.role, e.content, to_timestamp(e.created_at / 1000), e.body`;
+}
+
+/** The messages of one commit, each with the parameters of `inlineFields`. */
+function insertInline(messages: string, count: number, from: number): string {
+  const rows = Array.from({ length: count }, (_, index) => {
+    const first = from + index * inlineFields.length;
+    const values = inlineFields.map(([name, type], place) => {
+      const parameter = `$${first + place}::${type}`;
+      return name === "created_at" ? `to_timestamp(${parameter} / 1000)` : parameter;
+    });
+    return `SELECT id, life, last_sequence - ${count - 1 - index}, ${values.join(", ")} FROM moved`;
+  });
+  return `
+    INSERT INTO ${messages} (session_id, log, sequence, user_id, role, content, created_at, body)
+    ${rows.join("\n    UNION ALL ")}`;
 }
 
 /** The stamp is the number of the operation in as many digits as core gives it. */

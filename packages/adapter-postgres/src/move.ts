@@ -1,6 +1,16 @@
 import { type Commit, type Committed, historyLog } from "@waymark/core/adapter";
 import { type Database, type Statement, type TextRow, type Value, prepared } from "./client.js";
-import { type Shape, fields, fullShape, jsonTexts, maskBits, moveMany, moveOne } from "./move-sql.js";
+import {
+  type MoveText,
+  type Shape,
+  fields,
+  firstClearable,
+  fullShape,
+  jsonTexts,
+  mostInline,
+  moveMany,
+  moveOne,
+} from "./move-sql.js";
 import { encodeValue, scopeOf } from "./records.js";
 import { arrayOf, numberOf, operationEnd, textArray } from "./row.js";
 import type { Names } from "./schema.js";
@@ -10,16 +20,13 @@ import type { Names } from "./schema.js";
  * moves nothing, and `applyCommit` says why: so this has to be right only where it says yes.
  */
 export interface Moves {
+  /** Null: it was not applied. */
+  one(commit: Commit): Promise<Committed | null>;
   /** Applies each commit or none of it; null for those that were not applied. */
-  apply(commits: readonly Commit[]): Promise<readonly (Committed | null)[]>;
+  many(commits: readonly Commit[]): Promise<readonly (Committed | null)[]>;
 }
 
-/** Whether the statements can say yes to a commit. */
-export function canMove({ expect, set }: Commit): boolean {
-  if (expect.kind === "create") return false;
-  if (expect.operations !== undefined) return false;
-  return set.state === undefined || (expect.kind === "version" && nextOf(expect.version) !== null);
-}
+const nextColumn = fields.findIndex(([name]) => name === "next");
 
 /** Commits come in few shapes, so each gets a statement with nothing to spare; beyond this number, one that fits all. */
 const statementsKept = 16;
@@ -29,56 +36,87 @@ export function createMoves(db: Database, names: Names): Moves {
   // The same text that core makes, of columns.
   const scope = scopeOf("moved");
   const withRecords = { ...plain, scope };
-  const one = byShape((shape) => moveOne(names, shape, plain));
+  const one = byShape((shape, inline) => moveOne(names, shape, inline, plain));
   const many = byShape((shape) => moveMany(names, shape, plain));
-  const oneWithRecords = byShape((shape) => moveOne(names, shape, withRecords));
+  const oneWithRecords = byShape((shape, inline) => moveOne(names, shape, inline, withRecords));
   const manyWithRecords = byShape((shape) => moveMany(names, shape, withRecords));
 
   return {
-    async apply(commits) {
-      const [first] = commits;
-      const encoded = commits.map(encode);
-      const isOne = first !== undefined && commits.length === 1;
-      const hasRecords = commits.some(({ records }) => records !== undefined && records.length > 0);
-      const alone = hasRecords ? oneWithRecords : one;
-      const together = hasRecords ? manyWithRecords : many;
-      const { statement, columns } = (isOne ? alone : together)(shapeOf(encoded));
-      const values = columns.map((column) =>
-        isOne
-          ? (encoded[0]?.[column] ?? null)
-          : manyOf(
-              encoded.map((row) => row[column] ?? null),
-              column,
-            ),
-      );
-      const doing = { operation: "commit", sessionId: isOne ? first.id : undefined };
-      const parts = encodeEntries(commits);
-      if (hasRecords) parts.push(...encodeRecords(commits));
-      const moved = await db.run(statement, [...values, ...parts], doing);
-      const byCommit = new Map(moved.map((row) => [isOne ? 1 : Number(row[4]), row]));
-      return commits.map((commit, index) => {
-        const row = byCommit.get(index + 1);
-        return row === undefined ? null : committed(commit, row);
+    async one(commit) {
+      const encoded = encode(commit);
+      if (encoded === null) return null;
+      const { messages, history } = commit;
+      const isInline = messages.length <= mostInline && history.length === 0;
+      const shape = { any: encoded.present, all: encoded.present };
+      const isWithRecords = recordCount(commit) > 0;
+      const shaped = (isWithRecords ? oneWithRecords : one)(shape, isInline ? messages.length : null);
+      const values: Value[] = [];
+      for (const column of shaped.columns) values.push(encoded.values[column] ?? null);
+      if (shaped.inline === null) values.push(...encodeEntries([commit]));
+      else
+        for (const { userId, role, content, createdAt, body } of messages)
+          values.push(userId, role, content, createdAt, JSON.stringify(body));
+      if (isWithRecords) values.push(...encodeRecords([commit]));
+      const [row] = await db.run(shaped.statement, values, { operation: "commit", sessionId: commit.id });
+      return row === undefined ? null : committed(commit, encoded, shaped.tellsVersion, row);
+    },
+
+    async many(commits) {
+      const movable = commits.flatMap((commit) => {
+        const encoded = encode(commit);
+        return encoded === null ? [] : [{ commit, encoded }];
       });
+      if (movable.length === 0) return commits.map(() => null);
+      const moving = movable.map(({ commit }) => commit);
+      const shape = { any: 0, all: -1 };
+      for (const { encoded } of movable) {
+        shape.any |= encoded.present;
+        shape.all &= encoded.present;
+      }
+      const isWithRecords = moving.some((commit) => recordCount(commit) > 0);
+      const { statement, columns, tellsVersion } = (isWithRecords ? manyWithRecords : many)(shape, null);
+      const values = columns.map((column) =>
+        manyOf(
+          movable.map(({ encoded }) => encoded.values[column] ?? null),
+          column,
+        ),
+      );
+      values.push(ownersOf(moving, entryCount), ...encodeEntries(moving));
+      if (isWithRecords) values.push(ownersOf(moving, recordCount), ...encodeRecords(moving));
+      const rows = await db.run(statement, values, { operation: "commit" });
+      const moved = new Map<Commit, Committed>();
+      for (const [place, ...row] of rows) {
+        const one = movable[Number(place) - 1];
+        if (one !== undefined) moved.set(one.commit, committed(one.commit, one.encoded, tellsVersion, row));
+      }
+      return commits.map((commit) => moved.get(commit) ?? null);
     },
   };
 }
 
-interface Shaped {
-  readonly statement: Statement;
-  /** Which of `fields` it takes, in their order. */
-  readonly columns: readonly number[];
+function recordCount({ records }: Commit): number {
+  return records?.length ?? 0;
 }
 
-function byShape(textOf: (shape: Shape) => { text: string; columns: readonly number[] }) {
+function entryCount({ messages, history }: Commit): number {
+  return messages.length + history.length;
+}
+
+interface Shaped extends Omit<MoveText, "text"> {
+  readonly statement: Statement;
+  /** How many messages are parameters of their own; null where all entries are arrays. */
+  readonly inline: number | null;
+}
+
+function byShape(textOf: (shape: Shape, inline: number | null) => MoveText) {
   const made = new Map<string, Shaped>();
-  return function find(shape: Shape): Shaped {
-    const key = shape.join("");
+  return function find(shape: Shape, inline: number | null): Shaped {
+    const key = `${shape.any},${shape.all},${inline}`;
     const known = made.get(key);
     if (known !== undefined) return known;
-    if (made.size >= statementsKept && shape !== fullShape) return find(fullShape);
-    const { text, columns } = textOf(shape);
-    const next = { statement: prepared(text), columns };
+    if (made.size >= statementsKept && shape !== fullShape) return find(fullShape, null);
+    const { text, columns, tellsVersion } = textOf(shape, inline);
+    const next = { statement: prepared(text), columns, tellsVersion, inline };
     made.set(key, next);
     return next;
   };
@@ -94,11 +132,18 @@ function linesOf(values: readonly Value[]): string {
   return values.map((value) => value ?? "").join("\n");
 }
 
-function committed({ messages, at }: Commit, [life, version, last, operations]: TextRow): Committed {
+function committed(
+  { expect, messages, at }: Commit,
+  { values }: Encoded,
+  tellsVersion: boolean,
+  [last, operations, life, version]: TextRow,
+): Committed {
+  const expected = expect.kind === "version" ? expect.version : "";
+  const next = values[nextColumn];
   return {
     status: "committed",
-    life: life ?? "",
-    version: version ?? "",
+    life: tellsVersion ? (life ?? "") : expected.slice(0, expected.lastIndexOf(".")),
+    version: tellsVersion ? (version ?? "") : typeof next === "string" ? next : expected,
     first: Number(last) - messages.length + 1,
     last: Number(last),
     at,
@@ -106,64 +151,78 @@ function committed({ messages, at }: Commit, [life, version, last, operations]: 
   };
 }
 
-/** For each field: whether none, some or all of the commits have it. */
-function shapeOf(encoded: readonly (readonly Value[])[]): Shape {
-  return maskBits.map((bit, column) => {
-    let present = 0;
-    for (const row of encoded) if (bit === 0 ? row[column] !== null : (Number(row[0]) & bit) !== 0) present++;
-    return present === 0 ? "none" : present === encoded.length ? "all" : "some";
-  });
+interface Encoded {
+  /** In the order of `fields`; undefined where the commit does without. */
+  readonly values: readonly (Value | undefined)[];
+  /** Which of them it has: a bit for each. */
+  readonly present: number;
 }
 
-/** Values in the order of `fields`; null where a commit does without. */
-function encode(commit: Commit): Value[] {
+/** Null: the statements cannot say yes to this commit. */
+function encode(commit: Commit): Encoded | null {
   const { id, expect, operation, revision, at, owner, reopen, retry, set, messages } = commit;
-  const expected = expect.kind === "version" ? expect : null;
+  if (expect.kind === "create" || expect.operations !== undefined) return null;
+  const expected = expect.kind === "version" ? expect : undefined;
+  const isMoved = set.state !== undefined;
+  const next = isMoved && expected !== undefined ? nextOf(expected.version) : null;
+  if (isMoved && next === null) return null;
   // Where the version is the row's and would have moved, the operation was certainly not applied.
-  const isProven = retry === undefined || (expected !== null && set.state !== undefined);
-  const { userId, agentName, completedAt, expiresAt, route, step } = set;
-  const clearable = [userId, agentName, completedAt, expiresAt, route, step];
-  let mask = 0;
-  clearable.forEach((value, bit) => (mask |= value === undefined ? 0 : 1 << bit));
-  return [
-    mask,
+  const isProven = retry === undefined || (expected !== undefined && isMoved);
+  const values: (Value | undefined)[] = [
+    0,
     id,
     JSON.stringify(operation.id),
     operationEnd(at, operation.digest),
     revision,
     at,
     messages.length,
-    expected?.version ?? null,
-    expected?.last ?? null,
-    owner ?? null,
-    reopen === true ? "t" : null,
-    isProven ? null : (retry.since ?? 0),
-    set.state === undefined || expected === null ? null : nextOf(expected.version),
-    messages.at(-1)?.createdAt ?? null,
-    set.status ?? null,
-    set.state === undefined ? null : JSON.stringify(set.state),
-    ...clearable.map((value) => value ?? null),
+    expected?.version,
+    expected?.last,
+    owner,
+    reopen === true ? "t" : undefined,
+    isProven ? undefined : (retry.since ?? 0),
+    next?.version,
+    next?.numbers,
+    messages.at(-1)?.createdAt,
+    set.status,
+    isMoved ? JSON.stringify(set.state) : undefined,
+    set.userId,
+    set.agentName,
+    set.completedAt,
+    set.expiresAt,
+    set.route,
+    set.step,
   ];
+  let present = 0;
+  for (let column = 0; column < values.length; column++)
+    if (values[column] !== undefined) present |= 1 << column;
+  values[0] = present >> firstClearable;
+  return { values, present };
 }
 
-/** The number after this version's; null where it is no version of core's. */
-function nextOf(version: string): number | null {
-  const number = numberOf(version.slice(0, Math.max(0, version.lastIndexOf("."))), version);
-  return number === null ? null : number + 1;
+/** The version after this one, and the numbers of both; null where it is no version of core's. */
+function nextOf(version: string): { version: string; numbers: string } | null {
+  const life = version.slice(0, Math.max(0, version.lastIndexOf(".")));
+  const number = numberOf(life, version);
+  if (number === null) return null;
+  return { version: `${life}.${number + 1}`, numbers: `${number},${number + 1},` };
+}
+
+/** For each part of the commits the place of its commit, from 1. */
+function ownersOf(commits: readonly Commit[], count: (commit: Commit) => number): Value {
+  const places = commits.flatMap((commit, index) => Array.from({ length: count(commit) }, () => index + 1));
+  return arrayOf(places, "integer");
 }
 
 /** The new entries as one array a column, in the order of `entryFields`. */
 function encodeEntries(commits: readonly Commit[]): Value[] {
-  const owners: number[] = [];
   const places: number[] = [];
-  const entries = commits.flatMap(({ messages, history }, index) => {
+  const entries = commits.flatMap(({ messages, history }) => {
     for (let place = 1; place <= messages.length; place++) places.push(place);
     for (const { sequence } of history) places.push(-sequence);
-    for (let i = messages.length + history.length; i > 0; i--) owners.push(index + 1);
     return history.length === 0 ? messages : [...messages, ...history];
   });
   return [
-    ...(commits.length === 1 ? [] : [arrayOf(owners, "integer")]),
     arrayOf(places, "bigint"),
     textArray(entries.map(({ userId }) => userId)),
     textArray(entries.map(({ role }) => role)),
@@ -179,10 +238,5 @@ function encodeEntries(commits: readonly Commit[]): Value[] {
 /** The records as one array a column, in the order of `recordFields`. */
 function encodeRecords(commits: readonly Commit[]): Value[] {
   const records = commits.flatMap(({ records = [] }) => records);
-  const owners = commits.flatMap(({ records = [] }, index) => records.map(() => index + 1));
-  return [
-    ...(commits.length === 1 ? [] : [arrayOf(owners, "integer")]),
-    textArray(records.map(({ key }) => key)),
-    linesOf(records.map(({ value }) => encodeValue(value))),
-  ];
+  return [textArray(records.map(({ key }) => key)), linesOf(records.map(({ value }) => encodeValue(value)))];
 }

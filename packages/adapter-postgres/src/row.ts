@@ -145,7 +145,7 @@ function pack({ life, version, system }: SessionRow): Packed | null {
 
 /** How the text of an operation ends, after the four numbers. */
 export function operationEnd(at: number, digest: string): string {
-  return `,${at},${JSON.stringify(digest)}`;
+  return `,${at},${digest === "" ? '""' : JSON.stringify(digest)}`;
 }
 
 function packOperation(life: string, operation: Json): { id: string; rest: string } | null {
@@ -183,9 +183,10 @@ function unpack(life: string, { count, ids, operations }: Packed): Json {
 
 /** The number of a version of this life; null for anything else. */
 export function numberOf(life: string, version: Json | undefined): number | null {
-  if (typeof version !== "string" || !version.startsWith(`${life}.`)) return null;
-  const number = Number(version.slice(life.length + 1));
-  return isCount(number) && version === `${life}.${number}` ? number : null;
+  if (typeof version !== "string" || !version.startsWith(life) || version[life.length] !== ".") return null;
+  const digits = version.slice(life.length + 1);
+  const number = Number(digits);
+  return isCount(number) && String(number) === digits ? number : null;
 }
 
 function isCount(value: Json | undefined): value is number {

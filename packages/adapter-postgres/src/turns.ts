@@ -10,7 +10,7 @@ import {
   isWaymarkError,
 } from "@waymark/core/adapter";
 import { type Database, type Doing, prepared } from "./client.js";
-import { canMove, createMoves } from "./move.js";
+import { createMoves } from "./move.js";
 import { arrayOf, decodeEntry, decodeRow, entryExpressions, rowJson } from "./row.js";
 import { scopeOf } from "./records.js";
 import type { Names } from "./schema.js";
@@ -76,16 +76,11 @@ export function createTurns(db: Database, names: Names, rows: Rows, groups: bool
     refused: Set<Commit>,
   ): Promise<void> {
     if (commits.length === 0) return;
-    // Messages whose key is taken, which a session's history does not explain, are left to `settle`: the common case then
-    // needs no care for them, which writes to the log of the server too.
-    const moved = await moves.apply(commits).catch((error: unknown) => {
-      if (!isKeyTaken(error)) throw error;
-      for (const commit of commits) refused.add(commit);
-      return [];
-    });
+    const moved = await moves.many(commits).catch(unlessKeyTaken);
     commits.forEach((commit, index) => {
-      const outcome = moved[index];
+      const outcome = moved?.[index];
       if (outcome != null) outcomes.set(commit, outcome);
+      if (moved === null) refused.add(commit);
     });
   }
 
@@ -112,21 +107,14 @@ export function createTurns(db: Database, names: Names, rows: Rows, groups: bool
     outcomes: Map<Commit, Outcome>,
     refused: ReadonlySet<Commit>,
   ): Promise<void> {
-    const isAlone = commits.length + outcomes.size === 1;
-    let left = commits;
-    for (let retry = 0; left.length > 0 && retry < (isAlone ? triesAlone : 1); retry++) {
-      const ids = left.map(({ id }) => id);
-      const now = await rows.read(ids, doing(left));
-      for (const commit of left) {
-        // Who is alone waits for a lock; in a group, all the others would wait with it. A statement that has failed may hold its
-        // own for a moment after its error has come.
-        const waits = isAlone || refused.has(commit);
-        const outcome = await alone(() => tryAgain(commit, now.get(commit.id) ?? null, waits));
-        if (outcome !== undefined) outcomes.set(commit, outcome);
-      }
-      left = unanswered(left, outcomes);
+    const ids = commits.map(({ id }) => id);
+    const now = commits.length === 0 ? new Map() : await rows.read(ids, doing(commits));
+    for (const commit of commits) {
+      // Whoever waited for a lock would keep all the others waiting. A statement that has failed may hold its own for a moment
+      // after its error has come.
+      const outcome = await alone(() => tryAgain(commit, now.get(commit.id) ?? null, refused.has(commit)));
+      outcomes.set(commit, outcome ?? { status: "busy" });
     }
-    for (const commit of left) outcomes.set(commit, { status: "busy" });
   }
 
   /** What has an answer by now keeps it: an error is then that of each commit which it concerns. */
@@ -150,30 +138,55 @@ export function createTurns(db: Database, names: Names, rows: Rows, groups: bool
     }
   }
 
+  async function commitMany(commits: readonly Commit[]): Promise<Outcome[]> {
+    const outcomes = new Map<Commit, Outcome>();
+    const ids = new Set<string>();
+    for (const commit of commits) {
+      try {
+        checkId(commit.id, "commit");
+        // One statement writes a row once: the second commit of a session has to come again.
+        if (ids.has(commit.id)) outcomes.set(commit, { status: "busy" });
+        ids.add(commit.id);
+      } catch (error) {
+        outcomes.set(commit, { status: "failed", error });
+      }
+    }
+    const valid = unanswered(commits, outcomes);
+    const [creates, others] = [true, false].map((isCreate) =>
+      valid.filter(({ expect }) => (expect.kind === "create") === isCreate),
+    );
+    await create(creates ?? [], outcomes);
+    const refused = new Set<Commit>();
+    await orEach(others ?? [], (some) => move(some, outcomes, refused), outcomes);
+    await orEach(unanswered(valid, outcomes), (some) => settle(some, outcomes, refused), outcomes);
+    return commits.map((commit) => outcomes.get(commit) ?? { status: "busy" });
+  }
+
+  async function commitOne(commit: Commit): Promise<Outcome> {
+    checkId(commit.id, "commit");
+    if (commit.expect.kind === "create") {
+      const outcomes = new Map<Commit, Outcome>();
+      await create([commit], outcomes);
+      const outcome = outcomes.get(commit);
+      if (outcome !== undefined) return outcome;
+    } else {
+      const moved = await moves.one(commit).catch(unlessKeyTaken);
+      if (moved !== null) return moved;
+    }
+    for (let retry = 0; retry < triesAlone; retry++) {
+      const now = await rows.read([commit.id], doing([commit]));
+      const outcome = await tryAgain(commit, now.get(commit.id) ?? null, true);
+      if (outcome !== undefined) return outcome;
+    }
+    return { status: "busy" };
+  }
+
   return {
     groups,
 
     async commit(commits) {
-      const outcomes = new Map<Commit, Outcome>();
-      const ids = new Set<string>();
-      for (const commit of commits) {
-        try {
-          checkId(commit.id, "commit");
-          // One statement writes a row once: the second commit of a session has to come again.
-          if (ids.has(commit.id)) outcomes.set(commit, { status: "busy" });
-          ids.add(commit.id);
-        } catch (error) {
-          outcomes.set(commit, { status: "failed", error });
-        }
-      }
-      const valid = unanswered(commits, outcomes);
-      const creates = valid.filter(({ expect }) => expect.kind === "create");
-      const movable = valid.filter(canMove);
-      await create(creates, outcomes);
-      const refused = new Set<Commit>();
-      await orEach(movable, (some) => move(some, outcomes, refused), outcomes);
-      await orEach(unanswered(valid, outcomes), (some) => settle(some, outcomes, refused), outcomes);
-      return commits.map((commit) => outcomes.get(commit) ?? { status: "busy" });
+      const [only] = commits;
+      return only !== undefined && commits.length === 1 ? [await commitOne(only)] : commitMany(commits);
     },
 
     async load(id, { last }) {
@@ -204,9 +217,14 @@ function partsOf({ row, entries, records }: Applied & { readonly write: true }):
   return { entries, records: records.map((record) => ({ ...record, sessionId: row.id })) };
 }
 
-function isKeyTaken(error: unknown): boolean {
+/**
+ * Messages whose key is taken, which a session's history does not explain, are looked at again: the common case then needs no
+ * care for them, which writes to the log of the server too.
+ */
+function unlessKeyTaken(error: unknown): null {
   const cause = isWaymarkError(error) ? error.cause : undefined;
-  return typeof cause === "object" && cause !== null && "code" in cause && cause.code === "23505";
+  if (typeof cause === "object" && cause !== null && "code" in cause && cause.code === "23505") return null;
+  throw error;
 }
 
 function unanswered(commits: readonly Commit[], outcomes: ReadonlyMap<Commit, Outcome>): Commit[] {
