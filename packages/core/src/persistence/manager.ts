@@ -108,7 +108,7 @@ export class PersistenceManager<TData = Record<string, unknown>> {
       if (session.id !== undefined && session.id !== id)
         throw invalid(operation, "the state belongs to another session id", id);
       session.id = id;
-      const turn = prepareTurn({ ...options, session }, { ...this.#context(), ticket }, operation);
+      const turn = prepareTurn({ ...options, session }, this.#context(ticket), operation);
       const event = { session, messages: [] };
       await this.#around.save({ operation, sessionId: id, ticket }, event, async () =>
         saveTurn(await ready(), turn),
@@ -123,12 +123,11 @@ export class PersistenceManager<TData = Record<string, unknown>> {
    */
   saveTurn(input: TurnInput<TData>): Promise<SavedTurn> {
     return this.#call("saveTurn", input?.session?.id, async ({ ready, operation, ticket }) => {
-      const turn = prepareTurn(input, { ...this.#context(), ticket }, operation);
-      const { records } = input;
-      const event = { session: input.session, messages: input.messages ?? [], ...(records && { records }) };
-      return this.#around.save({ operation, sessionId: turn.id, ticket }, event, async () =>
-        saveTurn(await ready(), turn),
-      );
+      const turn = prepareTurn(input, this.#context(ticket), operation);
+      const { session, messages = [], records } = input;
+      const event = records === undefined ? { session, messages } : { session, messages, records };
+      const save = async () => await saveTurn(await ready(), turn);
+      return await this.#around.save({ operation, sessionId: turn.id, ticket }, event, save);
     });
   }
 
@@ -423,7 +422,7 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     name: string,
   ): Promise<StoredMessage[]> {
     return this.#call(name, messages?.[0]?.sessionId, async ({ ready, operation, ticket }) => {
-      const prepared = prepareMessages(messages, options, this.#context(), operation);
+      const prepared = prepareMessages(messages, options, this.#context(ticket), operation);
       return this.#around.save({ operation, sessionId: prepared.id, ticket }, { messages }, async () =>
         appendMessages(await ready(), prepared),
       );
@@ -453,9 +452,13 @@ export class PersistenceManager<TData = Record<string, unknown>> {
     }
   }
 
-  #context(): { readonly userId: string | undefined; readonly now: number } {
+  #context(ticket: number): {
+    readonly userId: string | undefined;
+    readonly now: number;
+    readonly ticket: number;
+  } {
     const { userId, environment = systemEnvironment } = this.#options;
-    return { userId, now: environment.now() };
+    return { userId, now: environment.now(), ticket };
   }
 
   #ready(): Promise<Saving<TData>> {

@@ -34,7 +34,10 @@ function encodeMessage(
   const { operation, sessionId } = context;
   // A text that no store can hold as it is goes into the body, losslessly; the column keeps a readable copy.
   const exact = isStorableText(content) ? undefined : content;
-  const body = encodeValue({ content: exact, route, step, toolCalls, event }, { operation, sessionId, path });
+  const isBare = [exact, route, step, toolCalls, event].every((part) => part === undefined);
+  const body = isBare
+    ? {}
+    : encodeValue({ content: exact, route, step, toolCalls, event }, { operation, sessionId, path });
   return {
     userId: context.userId,
     role,
@@ -56,20 +59,23 @@ const fields: ReadonlySet<string> = new Set<keyof Message>([
   "sequence",
 ]);
 
+const types: readonly (readonly [keyof Message, (value: unknown) => boolean, string])[] = [
+  ["role", (value) => typeof value === "string" && roles.includes(value), `one of ${roles.join(", ")}`],
+  ["content", isText, "a string"],
+  ["route", isOptionalText, "a string"],
+  ["step", isOptionalText, "a string"],
+  ["toolCalls", isOptionalList, "an array"],
+  ["createdAt", isOptionalDate, "a valid Date"],
+];
+
 /** What is wrong with a message. */
 export function messageProblems(message: unknown, path: readonly string[]): ValidationIssue[] {
   if (typeof message !== "object" || message === null) return [{ path, message: "must be an object" }];
   const issues: ValidationIssue[] = [];
-  const check = (key: string, isRight: (value: unknown) => boolean, wanted: string) => {
-    const value: unknown = Reflect.get(message, key);
-    if (!isRight(value)) issues.push({ path: [...path, key], message: `must be ${wanted}` });
-  };
-  check("role", (value) => typeof value === "string" && roles.includes(value), `one of ${roles.join(", ")}`);
-  check("content", (value) => typeof value === "string", "a string");
-  check("route", isOptional("string"), "a string");
-  check("step", isOptional("string"), "a string");
-  check("toolCalls", (value) => value === undefined || Array.isArray(value), "an array");
-  check("createdAt", isOptionalDate, "a valid Date");
+  for (const [key, isRight, wanted] of types) {
+    if (!isRight(Reflect.get(message, key)))
+      issues.push({ path: [...path, key], message: `must be ${wanted}` });
+  }
   for (const key of Object.keys(message)) {
     if (fields.has(key) || Reflect.get(message, key) === undefined) continue;
     issues.push({
@@ -80,8 +86,16 @@ export function messageProblems(message: unknown, path: readonly string[]): Vali
   return issues;
 }
 
-function isOptional(type: "string"): (value: unknown) => boolean {
-  return (value) => value === undefined || typeof value === type;
+function isText(value: unknown): boolean {
+  return typeof value === "string";
+}
+
+function isOptionalText(value: unknown): boolean {
+  return value === undefined || typeof value === "string";
+}
+
+function isOptionalList(value: unknown): boolean {
+  return value === undefined || Array.isArray(value);
 }
 
 function isOptionalDate(value: unknown): boolean {

@@ -66,7 +66,7 @@ export async function saveTurn<TData>(saving: Saving<TData>, input: PreparedTurn
   const { store, environment } = saving;
   if (input.records !== undefined) store.records(call);
   const patience: Patience = { deadline: environment.now() + saving.deadlineMs, signal };
-  return store.inOrder(
+  return await store.inOrder(
     id,
     async (commitNow) => {
       const turn = await snapshot(saving, input);

@@ -63,17 +63,19 @@ export function encodeState<TData>(
   const part = (name: (typeof stateKeys)[number], omit?: ReadonlySet<string>) =>
     encodeValue(asRecord(session[name]), { operation, sessionId, path: [name], omit });
   const metadata = session.metadata === undefined ? {} : part("metadata", rowTimes);
-  return {
+  // Assigned, not spread: spreading costs some microseconds of the few that a turn has.
+  const state: Record<string, Json> = {
     data: part("data"),
     dataByRoute: encodeValue(asRecords(session.dataByRoute), { operation, sessionId, path: ["dataByRoute"] }),
     routeHistory: part("routeHistory"),
     historyBefore,
-    ...(session.currentRoute === undefined ? {} : { currentRoute: part("currentRoute") }),
-    ...(session.currentStep === undefined ? {} : { currentStep: part("currentStep") }),
-    ...(isEmpty(metadata) ? {} : { metadata }),
-    ...(visible === undefined ? {} : { visible: visible.map(([from, to]) => [from, to]) }),
-    ...(schemaVersion === 1 ? {} : { schemaVersion }),
   };
+  if (session.currentRoute !== undefined) state["currentRoute"] = part("currentRoute");
+  if (session.currentStep !== undefined) state["currentStep"] = part("currentStep");
+  if (!isEmpty(metadata)) state["metadata"] = metadata;
+  if (visible !== undefined) state["visible"] = visible.map(([from, to]) => [from, to]);
+  if (schemaVersion !== 1) state["schemaVersion"] = schemaVersion;
+  return state;
 }
 
 /**

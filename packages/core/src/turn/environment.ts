@@ -13,7 +13,7 @@ export interface TurnEnvironment {
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /** Random bytes for the next ids: asking for a few at a time costs more than all else that a turn does. */
-const pool = new Uint8Array(1024);
+const pool = new Uint8Array(4096);
 let used = pool.length;
 
 /** 96 random bits as 16 characters that are plain in a key, a file name and a URL. */

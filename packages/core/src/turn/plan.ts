@@ -68,10 +68,10 @@ export function planTurn(changes: TurnChanges): TurnPlan {
   const { id, base, messages, records, operation, retry, at, owner, reopen } = changes;
   const { state, history } = spill(changes.state, at);
   const isChanged = base === null || base.isMigrated || !jsonEqual(base.state, state);
-  const position = isChanged
-    ? { state, route: idOf(state, "currentRoute"), step: idOf(state, "currentStep") }
-    : undefined;
-  const set: RowChanges = { ...changes.set, ...(reopen ? opened : undefined), ...position };
+  let { set } = changes;
+  if (reopen) set = { ...set, ...opened };
+  if (isChanged)
+    set = { ...set, state, route: idOf(state, "currentRoute"), step: idOf(state, "currentStep") };
   checkSize(changes, state, history);
   return {
     base,
