@@ -7,7 +7,7 @@ import { Pool } from "pg";
 import { startServer } from "../scripts/servers.mjs";
 import definition from "../scripts/servers/postgres.mjs";
 import { bookingSession, byManager, exchange } from "./session.mjs";
-import { compare, each, row } from "./stats.mjs";
+import { compare, each, row, warmUp } from "./stats.mjs";
 
 const tables = `
 CREATE TABLE hand_sessions (id text PRIMARY KEY, version bigint NOT NULL, user_id text, status text NOT NULL,
@@ -55,10 +55,12 @@ async function byHand(pool, id) {
 }
 
 async function measure(pools, manager) {
+  await warmUp(
+    (id) => byHand(pools[0], id),
+    (id) => byManager(manager, id),
+  );
   const hand = await byHand(pools[0], "s");
   const turn = byManager(manager, "s");
-  // A process that has just started is slower: that is not what is asked here.
-  await compare(await byHand(pools[0], "warm"), byManager(manager, "warm"), { pairs: 600 });
   await compare(hand, turn, { pairs: 2 });
   let kept = row(
     "PostgreSQL against one statement by hand, from turn 10",

@@ -7,7 +7,7 @@ import { Redis } from "ioredis";
 import { startServer } from "../scripts/servers.mjs";
 import definition from "../scripts/servers/redis.mjs";
 import { bookingSession, byManager, exchange } from "./session.mjs";
-import { compare, each, row } from "./stats.mjs";
+import { compare, each, row, warmUp } from "./stats.mjs";
 
 const script = `
 local version = redis.call('HGET', KEYS[1], 'version') or '0'
@@ -38,9 +38,12 @@ export async function benchRedis() {
   const manager = new PersistenceManager({ adapter: new RedisAdapter({ redis: clients[1] }) });
   try {
     await clients[0].script("LOAD", script);
+    await warmUp(
+      (id) => byHand(clients[0], id),
+      (id) => byManager(manager, id),
+    );
     const hand = byHand(clients[0], "s");
     const turn = byManager(manager, "s");
-    await compare(byHand(clients[0], "warm"), byManager(manager, "warm"), { pairs: 600 });
     await compare(hand, turn, { pairs: 2 });
     const early = await compare(hand, turn, { pairs: 200 });
     let kept = row("Redis against one script by hand, from turn 10", early, 1.2);

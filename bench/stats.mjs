@@ -35,6 +35,17 @@ export async function compare(before, after, { pairs, rounds = 5, settled = asyn
   return median(ratios);
 }
 
+/**
+ * Until a process is as fast as it will be. One that has only ever met one session is compiled for that one, and slower again
+ * for some thousand turns when the next one comes: so there are several, as there are in a server.
+ */
+export async function warmUp(beforeOf, afterOf) {
+  for (let session = 0; session < 20; session++) {
+    const id = `warm ${session}`;
+    await compare(await beforeOf(id), await afterOf(id), { pairs: 100 });
+  }
+}
+
 /** Turns of all at once, for each as many as come: nobody waits for the slowest. */
 export const each = (works, turns) => () =>
   Promise.all(
