@@ -89,6 +89,40 @@ describe("the index", () => {
     await store.remove();
   });
 
+  it("is not made by a role that may only use the tables, whose turns go on with it and without it", async () => {
+    const store = openStore("search_role");
+    const role = `${store.schema}_role`;
+    const owner = store.manager(false);
+    await store.say(owner, "before");
+    await store.query(`CREATE ROLE "${role}"; GRANT USAGE ON SCHEMA "${store.schema}" TO "${role}";
+      GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "${store.schema}" TO "${role}"`);
+    try {
+      const client = store.pool({ max: 1, options: `-c role=${role}` });
+      const limited = (search: boolean) => store.manager(search, { client });
+      await expect(limited(true).search({ text: "before" })).rejects.toMatchObject({
+        code: "STORAGE_FAILED",
+        message: expect.stringContaining("the role may not do this"),
+      });
+      expect(await store.indexes()).toEqual([]);
+      const without = limited(false);
+      await store.say(without, "without");
+      await store.query(printSchema({ schema: store.schema, search: true }));
+      const searching = limited(true);
+      await store.say(searching, "with");
+      await store.say(without, "still without");
+      for (const text of ["before", "with", "still"]) expect(await snippets(searching, text)).toHaveLength(1);
+      expect(await snippets(searching, "without")).toHaveLength(2);
+
+      await store.query(`ALTER TABLE "${store.schema}".agent_messages DROP COLUMN search_simple`);
+      await store.say(searching, "after");
+      await expect(searching.search({ text: "after" })).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+      expect(await store.indexes()).toEqual([]);
+    } finally {
+      await store.query(`DROP OWNED BY "${role}"; DROP ROLE "${role}"`);
+      await store.remove();
+    }
+  });
+
   it("is one for each configuration, which decides about stems and stop words", async () => {
     const store = openStore("search_english");
     const [english, simple] = [store.manager({ configuration: "english" }), store.manager({})];
