@@ -152,19 +152,17 @@ export function createTurns(db: Database, names: Names, rows: Rows, groups: bool
       }
     }
     const valid = unanswered(commits, outcomes);
-    const [creates, others] = [true, false].map((isCreate) =>
-      valid.filter(({ expect }) => (expect.kind === "create") === isCreate),
-    );
-    await create(creates ?? [], outcomes);
+    await create(valid.filter(isCreate), outcomes);
+    const others = valid.filter((commit) => !isCreate(commit));
     const refused = new Set<Commit>();
-    await orEach(others ?? [], (some) => move(some, outcomes, refused), outcomes);
+    await orEach(others, (some) => move(some, outcomes, refused), outcomes);
     await orEach(unanswered(valid, outcomes), (some) => settle(some, outcomes, refused), outcomes);
     return commits.map((commit) => outcomes.get(commit) ?? { status: "busy" });
   }
 
   async function commitOne(commit: Commit): Promise<Outcome> {
     checkId(commit.id, "commit");
-    if (commit.expect.kind === "create") {
+    if (isCreate(commit)) {
       const outcomes = new Map<Commit, Outcome>();
       await create([commit], outcomes);
       const outcome = outcomes.get(commit);
@@ -225,6 +223,10 @@ function unlessKeyTaken(error: unknown): null {
   const cause = isWaymarkError(error) ? error.cause : undefined;
   if (typeof cause === "object" && cause !== null && "code" in cause && cause.code === "23505") return null;
   throw error;
+}
+
+function isCreate({ expect }: Commit): boolean {
+  return expect.kind === "create";
 }
 
 function unanswered(commits: readonly Commit[], outcomes: ReadonlyMap<Commit, Outcome>): Commit[] {
