@@ -126,19 +126,26 @@ function invoke(model: unknown, call: string | symbol, args: readonly unknown[])
   return Reflect.apply(found, model, args);
 }
 
+/** One for each client, so that the parts of all adapters on a transaction know of each other. */
+const inside = new WeakMap<PrismaClientLike, PrismaClientLike>();
+
 /**
  * The client of a transaction of the application's own, as it is to be used: what a lock or a lost connection stops there is
  * not tried again. MySQL has then undone all of the transaction, and another try would be stored without the rest of it.
  */
 export function asGiven(client: PrismaClientLike): PrismaClientLike {
   if (!isInside(client)) return client;
-  return new Proxy(client, {
+  const known = inside.get(client);
+  if (known !== undefined) return known;
+  const made = new Proxy(client, {
     get(target, name): unknown {
       const found: unknown = Reflect.get(target, name);
       if (isModel(found)) return new Proxy(found, { get: (model, call) => triedOnce(model, call) });
       return triedOnce(target, name);
     },
   });
+  inside.set(client, made);
+  return made;
 }
 
 /** A call that stopped where it could be made again, if it were alone. */

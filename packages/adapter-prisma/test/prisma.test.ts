@@ -705,6 +705,21 @@ describe("the application's own transaction", () => {
     await strict.remove();
   });
 
+  it("turns in it of two adapters at once are stored one after the other too", async () => {
+    const ids = Array.from({ length: 6 }, () => newName("s"));
+    await store.client().$transaction(async (tx) => {
+      const inside = [new PrismaAdapter({ prisma: tx }), new PrismaAdapter({ prisma: tx })];
+      const stored = ids.map((id, index) => {
+        const commit = creation(id, ["1"], { records: [{ key: "k", value: index }] });
+        return inside[index % 2]?.turns.commit([commit]);
+      });
+      for (const outcomes of await Promise.all(stored))
+        expect(outcomes).toMatchObject([{ status: "committed" }]);
+    });
+    const { turns } = store.connect();
+    for (const id of ids) expect((await turns.load(id, { last: 1 }))?.entries.length).toBe(1);
+  });
+
   it("a turn in it that somebody else was faster than is looked at again", async () => {
     const id = newName("s");
     const outside = store.connect();
