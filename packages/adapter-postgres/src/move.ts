@@ -20,16 +20,25 @@ import type { Names } from "./schema.js";
  * moves nothing, and `applyCommit` says why: so this has to be right only where it says yes.
  */
 export interface Moves {
-  /** Null: it was not applied. */
+  /** Waits for whoever has locked the row. Null: it was not applied. */
   one(commit: Commit): Promise<Committed | null>;
-  /** Applies each commit or none of it; null for those that were not applied. */
+  /** Waits for nobody. Applies each commit or none of it; null for those that were not applied. */
   many(commits: readonly Commit[]): Promise<readonly (Committed | null)[]>;
+}
+
+/** Whether the statements can say yes to a commit: others are not for them. */
+export function canMove({ expect, set }: Commit): boolean {
+  if (expect.kind === "create" || expect.operations !== undefined) return false;
+  return set.state === undefined || (expect.kind === "version" && nextOf(expect.version) !== null);
 }
 
 const nextColumn = fields.findIndex(([name]) => name === "next");
 
-/** Commits come in few shapes, so each gets a statement with nothing to spare; beyond this number, one that fits all. */
-const statementsKept = 16;
+/**
+ * Each shape of a commit, with each small number of messages, gets a statement with nothing to spare. An application has some
+ * ten or twenty of them; beyond this number come those that fit more.
+ */
+const statementsKept = 48;
 
 export function createMoves(db: Database, names: Names): Moves {
   const plain = { historyLog: historyLog(""), scope: null };
@@ -44,7 +53,6 @@ export function createMoves(db: Database, names: Names): Moves {
   return {
     async one(commit) {
       const encoded = encode(commit);
-      if (encoded === null) return null;
       const { messages, history } = commit;
       const isInline = messages.length <= mostInline && history.length === 0;
       const shape = { any: encoded.present, all: encoded.present };
@@ -58,38 +66,36 @@ export function createMoves(db: Database, names: Names): Moves {
           values.push(userId, role, content, createdAt, JSON.stringify(body));
       if (isWithRecords) values.push(...encodeRecords([commit]));
       const [row] = await db.run(shaped.statement, values, { operation: "commit", sessionId: commit.id });
-      return row === undefined ? null : committed(commit, encoded, shaped.tellsVersion, row);
+      return row === undefined
+        ? null
+        : committed(commit, encoded.values[nextColumn], shaped.tellsVersion, row);
     },
 
     async many(commits) {
-      const movable = commits.flatMap((commit) => {
-        const encoded = encode(commit);
-        return encoded === null ? [] : [{ commit, encoded }];
-      });
-      if (movable.length === 0) return commits.map(() => null);
-      const moving = movable.map(({ commit }) => commit);
+      const encoded = commits.map(encode);
       const shape = { any: 0, all: -1 };
-      for (const { encoded } of movable) {
-        shape.any |= encoded.present;
-        shape.all &= encoded.present;
+      for (const { present } of encoded) {
+        shape.any |= present;
+        shape.all &= present;
       }
-      const isWithRecords = moving.some((commit) => recordCount(commit) > 0);
+      const isWithRecords = commits.some((commit) => recordCount(commit) > 0);
       const { statement, columns, tellsVersion } = (isWithRecords ? manyWithRecords : many)(shape, null);
       const values = columns.map((column) =>
         manyOf(
-          movable.map(({ encoded }) => encoded.values[column] ?? null),
+          encoded.map(({ values }) => values[column] ?? null),
           column,
         ),
       );
-      values.push(ownersOf(moving, entryCount), ...encodeEntries(moving));
-      if (isWithRecords) values.push(ownersOf(moving, recordCount), ...encodeRecords(moving));
+      values.push(ownersOf(commits, entryCount), ...encodeEntries(commits));
+      if (isWithRecords) values.push(ownersOf(commits, recordCount), ...encodeRecords(commits));
       const rows = await db.run(statement, values, { operation: "commit" });
-      const moved = new Map<Commit, Committed>();
-      for (const [place, ...row] of rows) {
-        const one = movable[Number(place) - 1];
-        if (one !== undefined) moved.set(one.commit, committed(one.commit, one.encoded, tellsVersion, row));
-      }
-      return commits.map((commit) => moved.get(commit) ?? null);
+      const byPlace = new Map(rows.map(([place, ...row]) => [Number(place), row]));
+      return commits.map((commit, index) => {
+        const row = byPlace.get(index + 1);
+        return row === undefined
+          ? null
+          : committed(commit, encoded[index]?.values[nextColumn], tellsVersion, row);
+      });
     },
   };
 }
@@ -114,7 +120,8 @@ function byShape(textOf: (shape: Shape, inline: number | null) => MoveText) {
     const key = `${shape.any},${shape.all},${inline}`;
     const known = made.get(key);
     if (known !== undefined) return known;
-    if (made.size >= statementsKept && shape !== fullShape) return find(fullShape, null);
+    if (made.size >= statementsKept && shape !== fullShape)
+      return find(inline === null ? fullShape : shape, null);
     const { text, columns, tellsVersion } = textOf(shape, inline);
     const next = { statement: prepared(text), columns, tellsVersion, inline };
     made.set(key, next);
@@ -134,12 +141,11 @@ function linesOf(values: readonly Value[]): string {
 
 function committed(
   { expect, messages, at }: Commit,
-  { values }: Encoded,
+  next: Value | undefined,
   tellsVersion: boolean,
   [last, operations, life, version]: TextRow,
 ): Committed {
   const expected = expect.kind === "version" ? expect.version : "";
-  const next = values[nextColumn];
   return {
     status: "committed",
     life: tellsVersion ? (life ?? "") : expected.slice(0, expected.lastIndexOf(".")),
@@ -158,14 +164,11 @@ interface Encoded {
   readonly present: number;
 }
 
-/** Null: the statements cannot say yes to this commit. */
-function encode(commit: Commit): Encoded | null {
+function encode(commit: Commit): Encoded {
   const { id, expect, operation, revision, at, owner, reopen, retry, set, messages } = commit;
-  if (expect.kind === "create" || expect.operations !== undefined) return null;
   const expected = expect.kind === "version" ? expect : undefined;
   const isMoved = set.state !== undefined;
   const next = isMoved && expected !== undefined ? nextOf(expected.version) : null;
-  if (isMoved && next === null) return null;
   // Where the version is the row's and would have moved, the operation was certainly not applied.
   const isProven = retry === undefined || (expected !== undefined && isMoved);
   const values: (Value | undefined)[] = [

@@ -10,7 +10,7 @@ import {
   isWaymarkError,
 } from "@waymark/core/adapter";
 import { type Database, type Doing, prepared } from "./client.js";
-import { createMoves } from "./move.js";
+import { canMove, createMoves } from "./move.js";
 import { arrayOf, decodeEntry, decodeRow, entryExpressions, rowJson } from "./row.js";
 import { scopeOf } from "./records.js";
 import type { Names } from "./schema.js";
@@ -76,7 +76,10 @@ export function createTurns(db: Database, names: Names, rows: Rows, groups: bool
     refused: Set<Commit>,
   ): Promise<void> {
     if (commits.length === 0) return;
-    const moved = await moves.many(commits).catch(unlessKeyTaken);
+    const [only] = commits;
+    const isAlone = only !== undefined && commits.length === 1;
+    const moving = isAlone ? moves.one(only).then((one) => [one]) : moves.many(commits);
+    const moved = await moving.catch(unlessKeyTaken);
     commits.forEach((commit, index) => {
       const outcome = moved?.[index];
       if (outcome != null) outcomes.set(commit, outcome);
@@ -142,38 +145,34 @@ export function createTurns(db: Database, names: Names, rows: Rows, groups: bool
     const outcomes = new Map<Commit, Outcome>();
     const ids = new Set<string>();
     for (const commit of commits) {
-      try {
-        checkId(commit.id, "commit");
-        // One statement writes a row once: the second commit of a session has to come again.
-        if (ids.has(commit.id)) outcomes.set(commit, { status: "busy" });
-        ids.add(commit.id);
-      } catch (error) {
-        outcomes.set(commit, { status: "failed", error });
-      }
+      // One statement writes a row once: the second commit of a session has to come again.
+      const refusal = refusalOf(commit) ?? (ids.has(commit.id) ? ({ status: "busy" } as const) : null);
+      if (refusal !== null) outcomes.set(commit, refusal);
+      ids.add(commit.id);
     }
     const valid = unanswered(commits, outcomes);
     await create(valid.filter(isCreate), outcomes);
-    const others = valid.filter((commit) => !isCreate(commit));
     const refused = new Set<Commit>();
-    await orEach(others, (some) => move(some, outcomes, refused), outcomes);
+    await orEach(valid.filter(canMove), (some) => move(some, outcomes, refused), outcomes);
     await orEach(unanswered(valid, outcomes), (some) => settle(some, outcomes, refused), outcomes);
     return commits.map((commit) => outcomes.get(commit) ?? { status: "busy" });
   }
 
   async function commitOne(commit: Commit): Promise<Outcome> {
-    checkId(commit.id, "commit");
+    const refusal = refusalOf(commit);
+    if (refusal !== null) return refusal;
     if (isCreate(commit)) {
       const outcomes = new Map<Commit, Outcome>();
       await create([commit], outcomes);
       const outcome = outcomes.get(commit);
       if (outcome !== undefined) return outcome;
-    } else {
+    } else if (canMove(commit)) {
       const moved = await moves.one(commit).catch(unlessKeyTaken);
       if (moved !== null) return moved;
     }
     for (let retry = 0; retry < triesAlone; retry++) {
       const now = await rows.read([commit.id], doing([commit]));
-      const outcome = await tryAgain(commit, now.get(commit.id) ?? null, true);
+      const outcome = await alone(() => tryAgain(commit, now.get(commit.id) ?? null, true));
       if (outcome !== undefined) return outcome;
     }
     return { status: "busy" };
@@ -223,6 +222,15 @@ function unlessKeyTaken(error: unknown): null {
   const cause = isWaymarkError(error) ? error.cause : undefined;
   if (typeof cause === "object" && cause !== null && "code" in cause && cause.code === "23505") return null;
   throw error;
+}
+
+function refusalOf({ id }: Commit): Outcome | null {
+  try {
+    checkId(id, "commit");
+    return null;
+  } catch (error) {
+    return { status: "failed", error };
+  }
 }
 
 function isCreate({ expect }: Commit): boolean {

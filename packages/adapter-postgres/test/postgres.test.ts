@@ -282,6 +282,45 @@ describe("groups", () => {
     holder.release();
   });
 
+  it("what of a refused group is sent again alone names its session", async () => {
+    const [refused = "", other = ""] = await stored(2);
+    const created = newName("s");
+    const create: Commit = {
+      ...append(created, "0"),
+      expect: { kind: "create", life: newName("l"), createdAt: 1 },
+    };
+    const tooEarly = append(refused, "1");
+    const messages = tooEarly.messages.map((message) => ({ ...message, createdAt: -8.64e15 }));
+    const outcomes = await store
+      .connect()
+      .turns.commit([create, { ...tooEarly, messages }, append(other, "1")]);
+    expect(outcomes).toMatchObject([
+      { status: "committed" },
+      { status: "failed", error: { code: "STORAGE_FAILED", sessionId: refused } },
+      { status: "committed" },
+    ]);
+  });
+
+  it("what was not in a refused group waits for nobody", async () => {
+    const [taken = "", free = "", held = ""] = await stored(3);
+    const adapter = store.connect();
+    const life = (await adapter.turns.load(taken, { last: 0 }))?.row.life ?? "";
+    const entry = { sessionId: taken, log: life, sequence: 2, userId: null, role: "user", createdAt: 1 };
+    await adapter.messageRepository.insert([{ ...entry, content: "there before", body: {} }]);
+    const holder = await store.pool().connect();
+    await holder.query("BEGIN");
+    await holder.query(`SELECT 1 FROM "${store.schema}".agent_sessions WHERE id = $1 FOR UPDATE`, [held]);
+    try {
+      // A number of operations is not compared by the statement.
+      const exact: Commit = { ...append(held, "1"), expect: { kind: "append", operations: 1 } };
+      const outcomes = await adapter.turns.commit([append(taken, "1"), append(free, "1"), exact]);
+      expect(outcomes.map(({ status }) => status)).toEqual(["committed", "committed", "busy"]);
+    } finally {
+      await holder.query("ROLLBACK");
+      holder.release();
+    }
+  });
+
   it("a row that the application has locked holds up no neighbour", async () => {
     const [held = "", free = ""] = await stored(2);
     const holder = await store.pool().connect();
