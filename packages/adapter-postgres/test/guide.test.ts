@@ -4,11 +4,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { describe, expect, it } from "@jest/globals";
-import { url } from "./server.js";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { printSchema } from "../src/index.js";
+import { openPool, url } from "./server.js";
 
 const run = promisify(execFile);
 const pages = ["../../../docs/postgresql.md", "../README.md"];
+
+// What the guide leaves to a migration.
+const owner = openPool({ max: 1 });
+beforeAll(() => owner.query(printSchema({ schema: "chat" })));
+afterAll(async () => {
+  await owner.query("DROP SCHEMA chat CASCADE");
+  await owner.end();
+});
 
 describe.each(pages)("what %s shows", (page) => {
   const text = readFileSync(new URL(page, import.meta.url), "utf8");
