@@ -58,9 +58,13 @@ export function createDatabase(driver: Driver, { isInside, written, ...options }
       release.run();
       return result;
     } catch (error) {
+      if (undone(rollbackTo)) {
+        release.run();
+        throw error;
+      }
       // A full disk, and some other errors, have ended the whole of it.
-      if (undone(rollbackTo)) release.run();
-      throw error;
+      const more = "; SQLite has ended your transaction, and nothing of it is stored";
+      throw failure(error, doing, { retryable: false, more });
     }
   }
 

@@ -9,16 +9,17 @@ export interface Doing {
 /**
  * Turns an error of a driver into ours. Messages name SQLite's code and nothing that it quotes.
  * @param how.retryable default: as the code says.
+ * @param how.more what its message ends with.
  */
 export function failure(
   cause: unknown,
   { operation, sessionId }: Doing,
-  { retryable }: { readonly retryable?: boolean } = {},
+  { retryable, more = "" }: { readonly retryable?: boolean; readonly more?: string } = {},
 ): WaymarkError {
   if (isWaymarkError(cause)) return cause;
   const code = codeOf(cause);
   const [ours, says] = explain(code, messageOf(cause));
-  const message = `${operation}: ${says}${code === null ? "" : ` [${code}]`}`;
+  const message = `${operation}: ${says}${more}${code === null ? "" : ` [${code}]`}`;
   const details = { operation, sessionId, cause, retryable };
   return ours === "CLIENT_IN_TRANSACTION"
     ? new WaymarkError(ours, message, details)

@@ -106,6 +106,26 @@ describe.each(Object.entries(handles))("a transaction of the application on %s",
     expect(await contents()).toEqual(["1", "2", "3"]);
   });
 
+  it("may be ended by a full disk, which the error says, and no later turn is stored without it", async () => {
+    const { db, inside, contents } = await started();
+    db.exec("PRAGMA max_page_count = 1"); // SQLite takes its present size for it
+    db.exec("BEGIN IMMEDIATE");
+    db.exec("INSERT INTO bookings VALUES (1)");
+    const manager = inside();
+    const large = { session: createSession({ id: "t" }), messages: [said("x".repeat(200_000))] };
+    await expect(manager.saveTurn(large)).rejects.toMatchObject({
+      code: "STORAGE_FULL",
+      retryable: false,
+      message: expect.stringContaining("has ended your transaction"),
+    });
+    await expect(manager.saveTurn({ session: createSession({ id: "u" }) })).rejects.toMatchObject({
+      code: "STORAGE_FAILED",
+      message: expect.stringContaining("no transaction open"),
+    });
+    expect(() => db.exec("COMMIT")).toThrow("no transaction");
+    expect(await contents()).toEqual(["1"]);
+  });
+
   it("may have savepoints", async () => {
     const { db, inside, contents } = await started();
     db.exec("BEGIN IMMEDIATE");
