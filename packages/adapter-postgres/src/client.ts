@@ -34,7 +34,7 @@ export interface Doing {
 /** Sends statements; each call is one round trip on whichever connection the client has. */
 export interface Database {
   /** A statement that is sent often: it is prepared once a connection, where the options allow it. */
-  run(statement: Statement, values: Value[], doing: Doing): Promise<readonly TextRow[]>;
+  run(statement: Statement, values: readonly Value[], doing: Doing): Promise<readonly TextRow[]>;
   /** Several statements without parameters, as one transaction. */
   script(text: string, doing: Doing): Promise<void>;
 }
@@ -71,48 +71,31 @@ export function createDatabase(client: PostgresClient, { isPreparing, isInside }
   /** Null: the client does not say, or is a pool, which gives each statement a connection without a transaction. */
   const status = () => client.getTransactionStatus?.() ?? null;
 
-  function refuse(doing: Doing): void {
-    const now = status();
-    if (!isInside && (now === "T" || now === "E")) throw inTransaction(doing, "nothing was written");
-    if (isInside && now === "I") throw outside(doing);
-  }
-
-  /** Inside, whatever is sent after an error fails too. */
-  const failed = (cause: unknown, doing: Doing) =>
-    failure(cause, doing, isInside ? { retryable: false } : {});
-
-  /**
-   * A `BEGIN` that was on its way has come first: then the application decides what becomes of the call, and nobody may be told
-   * that it is stored.
-   */
-  function checkAfter(doing: Doing): void {
+  async function send<T>(doing: Doing, query: () => Promise<T>): Promise<T> {
+    const before = status();
+    if (!isInside && (before === "T" || before === "E")) throw inTransaction(doing, "nothing was written");
+    if (isInside && before === "I") throw outside(doing);
+    let answer: T;
+    try {
+      answer = await query();
+    } catch (cause) {
+      // Inside, whatever is sent after an error fails too.
+      throw failure(cause, doing, isInside ? { retryable: false } : {});
+    }
+    // A `BEGIN` that was on its way has come first: then the application decides what becomes of it, and nobody may be told
+    // that it is stored.
     if (!isInside && status() === "T") throw inTransaction(doing, "the call has become a part of it");
+    return answer;
   }
 
   return {
-    async run({ text, name }, values, doing) {
-      refuse(doing);
-      const statement: PostgresStatement = { text, values, rowMode: "array", types };
+    run({ text, name }, values, doing) {
+      const statement: PostgresStatement = { text, values: [...values], rowMode: "array", types };
       if (isPreparing && name !== undefined) statement.name = name;
-      let rows;
-      try {
-        ({ rows } = await client.query(statement));
-      } catch (cause) {
-        throw failed(cause, doing);
-      }
-      checkAfter(doing);
-      return rows;
+      return send(doing, async () => (await client.query(statement)).rows);
     },
 
-    async script(text, doing) {
-      refuse(doing);
-      try {
-        await client.query(text);
-      } catch (cause) {
-        throw failed(cause, doing);
-      }
-      checkAfter(doing);
-    },
+    script: (text, doing) => send(doing, async () => void (await client.query(text))),
   };
 }
 

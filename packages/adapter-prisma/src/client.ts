@@ -127,7 +127,7 @@ function invoke(model: unknown, call: string | symbol, args: readonly unknown[])
 }
 
 /** One for each client, so that the parts of all adapters on a transaction know of each other. */
-const inside = new WeakMap<PrismaClientLike, PrismaClientLike>();
+const proxies = new WeakMap<PrismaClientLike, PrismaClientLike>();
 
 /**
  * The client of a transaction of the application's own, as it is to be used: what a lock or a lost connection stops there is
@@ -135,7 +135,7 @@ const inside = new WeakMap<PrismaClientLike, PrismaClientLike>();
  */
 export function asGiven(client: PrismaClientLike): PrismaClientLike {
   if (!isInside(client)) return client;
-  const known = inside.get(client);
+  const known = proxies.get(client);
   if (known !== undefined) return known;
   const made = new Proxy(client, {
     get(target, name): unknown {
@@ -144,7 +144,7 @@ export function asGiven(client: PrismaClientLike): PrismaClientLike {
       return triedOnce(target, name);
     },
   });
-  inside.set(client, made);
+  proxies.set(client, made);
   return made;
 }
 

@@ -34,6 +34,7 @@ function encodeMessage(
   const { operation, sessionId } = context;
   // A text that no store can hold as it is goes into the body, losslessly; the column keeps a readable copy.
   const exact = isStorableText(content) ? undefined : content;
+  // Most messages are nothing but their text.
   const isBare = [exact, route, step, toolCalls, event].every((part) => part === undefined);
   const body = isBare
     ? {}
@@ -59,12 +60,13 @@ const fields: ReadonlySet<string> = new Set<keyof Message>([
   "sequence",
 ]);
 
-const types: readonly (readonly [keyof Message, (value: unknown) => boolean, string])[] = [
+/** What some of it has to be, and the words for that. */
+const kinds: readonly (readonly [keyof Message, (value: unknown) => boolean, string])[] = [
   ["role", (value) => typeof value === "string" && roles.includes(value), `one of ${roles.join(", ")}`],
-  ["content", isText, "a string"],
-  ["route", isOptionalText, "a string"],
-  ["step", isOptionalText, "a string"],
-  ["toolCalls", isOptionalList, "an array"],
+  ["content", (value) => typeof value === "string", "a string"],
+  ["route", isOptional("string"), "a string"],
+  ["step", isOptional("string"), "a string"],
+  ["toolCalls", (value) => value === undefined || Array.isArray(value), "an array"],
   ["createdAt", isOptionalDate, "a valid Date"],
 ];
 
@@ -72,7 +74,7 @@ const types: readonly (readonly [keyof Message, (value: unknown) => boolean, str
 export function messageProblems(message: unknown, path: readonly string[]): ValidationIssue[] {
   if (typeof message !== "object" || message === null) return [{ path, message: "must be an object" }];
   const issues: ValidationIssue[] = [];
-  for (const [key, isRight, wanted] of types) {
+  for (const [key, isRight, wanted] of kinds) {
     if (!isRight(Reflect.get(message, key)))
       issues.push({ path: [...path, key], message: `must be ${wanted}` });
   }
@@ -86,16 +88,8 @@ export function messageProblems(message: unknown, path: readonly string[]): Vali
   return issues;
 }
 
-function isText(value: unknown): boolean {
-  return typeof value === "string";
-}
-
-function isOptionalText(value: unknown): boolean {
-  return value === undefined || typeof value === "string";
-}
-
-function isOptionalList(value: unknown): boolean {
-  return value === undefined || Array.isArray(value);
+function isOptional(type: "string"): (value: unknown) => boolean {
+  return (value) => value === undefined || typeof value === type;
 }
 
 function isOptionalDate(value: unknown): boolean {
