@@ -10,7 +10,7 @@ import generate from "../packages/adapter-prisma/test/generate.mjs";
 import { startServer } from "../scripts/servers.mjs";
 import definition from "../scripts/servers/postgres.mjs";
 import { bookingSession, byManager, exchange } from "./session.mjs";
-import { compare, each, row } from "./stats.mjs";
+import { compare, each, row, warmUp } from "./stats.mjs";
 
 const tables = readFileSync(
   new URL("../packages/adapter-prisma/test/sql/postgresql.sql", import.meta.url),
@@ -45,10 +45,12 @@ async function byHand(prisma, id) {
 }
 
 async function measure(prisma, manager) {
+  await warmUp(
+    (id) => byHand(prisma, id),
+    (id) => byManager(manager, id),
+  );
   const hand = await byHand(prisma, "s");
   const turn = byManager(manager, "s");
-  // A process that has just started is slower: that is not what is asked here.
-  await compare(await byHand(prisma, "warm"), byManager(manager, "warm"), { pairs: 100 });
   await compare(hand, turn, { pairs: 2 });
   let kept = row(
     "Prisma against one nested update by hand, from turn 10",

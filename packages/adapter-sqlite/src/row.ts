@@ -131,9 +131,32 @@ export function seenOf(head: Head): Seen {
   return { rowid: head.rowid, row: decodeHead(head, null, withoutOperations(packed)), packed };
 }
 
-/** The same after a turn. */
+/** The same after a turn. Field by field, as a spread would cost some microseconds. */
 export function seenAfter({ rowid }: Seen, row: SessionRow, packed: PackedSystem): Seen {
-  return { rowid, row: { ...row, state: null, system: withoutOperations(packed) }, packed };
+  const { id, life, revision, version, userId, agentName, status, first, last, lastMessageAt } = row;
+  const { createdAt, updatedAt, completedAt, expiresAt, route, step, dirty } = row;
+  const seen: SessionRow = {
+    id,
+    life,
+    revision,
+    version,
+    userId,
+    agentName,
+    status,
+    first,
+    last,
+    lastMessageAt,
+    createdAt,
+    updatedAt,
+    completedAt,
+    expiresAt,
+    route,
+    step,
+    state: null,
+    dirty,
+    system: withoutOperations(packed),
+  };
+  return { rowid, row: seen, packed };
 }
 
 function withoutOperations({ count }: PackedSystem): Json {

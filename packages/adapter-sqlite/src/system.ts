@@ -54,7 +54,8 @@ function packOperation(life: string, operation: Json): string | null {
   if (typeof id !== "string" || typeof digest !== "string" || before === null || after === null) return null;
   for (const number of [first, last, at])
     if (!Number.isSafeInteger(number) || Object.is(number, -0)) return null;
-  return `[${JSON.stringify(id)},${before},${after},${first},${last},${at},${JSON.stringify(digest)}]`;
+  const ending = digest === "" ? '""' : JSON.stringify(digest);
+  return `[${JSON.stringify(id)},${before},${after},${first},${last},${at},${ending}]`;
 }
 
 export function unpackSystem(
@@ -79,9 +80,10 @@ type JsonRecord = { readonly [key: string]: Json };
 
 /** The number of a version of this life; null for anything else. */
 function numberOf(life: string, version: Json | undefined): number | null {
-  if (typeof version !== "string" || !version.startsWith(`${life}.`)) return null;
-  const number = Number(version.slice(life.length + 1));
-  return Number.isSafeInteger(number) && number >= 0 && version === `${life}.${number}` ? number : null;
+  if (typeof version !== "string" || !version.startsWith(life) || version[life.length] !== ".") return null;
+  const digits = version.slice(life.length + 1);
+  const number = Number(digits);
+  return Number.isSafeInteger(number) && number >= 0 && String(number) === digits ? number : null;
 }
 
 function isRecord(value: Json): value is JsonRecord {
